@@ -1,0 +1,79 @@
+"""Puts the pieces together; decides nothing."""
+
+from datetime import timedelta
+
+from flask import Flask
+from flask_babel import Babel
+from flask_compress import Compress
+from flask_login import LoginManager
+from htmx_flask import Htmx
+
+from booking import cli, db
+from booking.clock import Clock, SystemClock
+from booking.mailer import FolderMailer, Mailer, SmtpMailer
+from booking.settings import Settings
+from booking.web import access, errors, forms, fragments, language, security, urls
+from booking.web.agenda import bp as agenda
+from booking.web.appointments import bp as appointments
+from booking.web.clients import bp as clients
+from booking.web.demo import bp as demo
+from booking.web.new_appointment import bp as new_appointment
+from booking.web.portal import bp as portal
+from booking.web.requests import bp as requests
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    clock: Clock | None = None,
+    mailer: Mailer | None = None,
+) -> Flask:
+    """The portal as a WSGI application.
+
+    Raises:
+        InvalidSettings: the environment asks for what must not run.
+    """
+    settings = settings or Settings.from_env()
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=64 * 1024,
+        MAX_FORM_PARTS=100,
+        SESSION_COOKIE_NAME="__Host-citas" if settings.secure else "citas",
+        SESSION_COOKIE_SECURE=settings.secure,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=timedelta(days=90),
+        TRUSTED_HOSTS=None if settings.demo else [settings.host],
+        BABEL_TRANSLATION_DIRECTORIES=str(language.CATALOGUES),
+        COMPRESS_MIMETYPES=["text/html", "text/calendar"],  # Files are compressed ahead.
+        COMPRESS_MIN_SIZE=200,
+        COMPRESS_BR_LEVEL=5,
+    )
+    app.extensions["settings"] = settings
+    app.extensions["clock"] = clock or SystemClock()
+    app.extensions["mailer"] = mailer or (
+        SmtpMailer(settings.smtp_url)
+        if settings.smtp_url
+        else FolderMailer(settings.data_dir / "buzon")
+    )
+    db.connect(settings)
+    Htmx(app)
+    Compress(app)
+    Babel(app, locale_selector=language.locale)
+    LoginManager(app).user_loader(access.load_user)
+    for module in (urls, language, security, access, forms, fragments, errors):
+        module.init_app(app)
+    for blueprint in (
+        portal,
+        appointments,
+        new_appointment,
+        requests,
+        agenda,
+        clients,
+        *([demo] if settings.demo else []),
+    ):
+        app.register_blueprint(blueprint)
+    access.refuse_undeclared_views(app)
+    cli.init_app(app)
+    return app

@@ -1,0 +1,1 @@
+"""Measurements: each prints a table and writes a JSON file; never part of the tests."""

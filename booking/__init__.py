@@ -1,0 +1,1 @@
+"""The domain: people, practice, appointments, and what may happen to them."""

@@ -1,0 +1,160 @@
+"""A request that cannot be accepted → the solver's problem; its proposals → slots to offer."""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+import solver
+from booking import solving
+from booking.availability import (
+    ONE_DAY,
+    Plan,
+    Slot,
+    facts,
+    instant,
+    minutes,
+    plan,
+    request_for,
+    wall,
+    wish_of,
+)
+from booking.db import tuples
+from booking.models import Appointment, Modality, OfferedSlot
+
+PROPOSALS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """How a clinician widens or narrows the search; the default is as the client asked."""
+
+    other_offices: bool = False
+    video: bool = False
+    other_clinicians: bool = False
+    since: date | None = None
+    until: date | None = None
+    not_before: int | None = None  # Local minutes after midnight.
+    not_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A slot that could be offered, with its rank, price in points, and reasons as keys."""
+
+    slot: Slot
+    rank: int
+    cost: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """What the solver found; not `proven` means quick proposals, better ones may exist."""
+
+    found: tuple[Alternative, ...]
+    proven: bool
+
+
+def propose(appointment: Appointment, search: Search, *, now: datetime) -> Alternatives:
+    """Up to five slots for a request that cannot have the one it asked for, best first."""
+    the = plan()
+    problem = problem_for(the, appointment, search, now=now)
+    result = solving.propose(problem)
+    if solver.check(problem, result):  # Never on screen: a wrong promise is worse than none.
+        result = solver.greedy(problem)
+    return Alternatives(
+        tuple(
+            Alternative(_slot(found), found.rank, found.cost, tuple(found.reasons))
+            for found in result.proposals
+        ),
+        result.proven,
+    )
+
+
+def problem_for(
+    the: Plan, appointment: Appointment, search: Search, *, now: datetime
+) -> solver.Problem:
+    """The facts between notice and horizon, with this one request."""
+    service = the.services[appointment.service_id]
+    asked = minutes(appointment.asked_starts_at)
+    wish = wish_of(appointment)
+    modalities = {solver.Modality(appointment.modality)}
+    if search.video and service.video:
+        modalities.add(solver.Modality.TELEHEALTH)
+    if search.other_offices and service.in_person:
+        modalities.add(solver.Modality.IN_PERSON)
+    zone = the.zone(appointment.location_id)
+    first = now if search.since is None else max(now, wall(search.since, 0, zone))
+    last = now + timedelta(days=the.practice.horizon_days + 1)
+    if search.until is not None:
+        last = min(last, wall(search.until, 0, zone) + ONE_DAY)
+    clinicians = [appointment.clinician_id]
+    if search.other_clinicians:
+        clinicians += [
+            c.id
+            for c in the.clinicians.values()
+            if c.active and c.id != appointment.clinician_id and (c.id, service.id) in the.offers
+        ]
+    bare = facts(
+        the,
+        since=first,
+        until=max(last, first + ONE_DAY),
+        now=now,
+        policy=solver.Policy(now=minutes(now), k=PROPOSALS, grid_minutes=the.practice.grid_minutes),
+    )
+    request = replace(
+        request_for(the, wish, bare),
+        id=str(appointment.id),
+        asked_start=asked,
+        asked_clinician=str(appointment.clinician_id),
+        asked_location=_key(appointment.location_id),
+        asked_room=_key(appointment.room_id),
+        asked_modality=solver.Modality(appointment.modality),
+        allowed_modalities=frozenset(modalities),
+        allowed_clinicians=tuple(map(str, clinicians)),
+        allowed_locations=(
+            None
+            if search.other_offices
+            else frozenset(filter(None, [_key(appointment.location_id)]))
+        ),
+        preferred_weekdays=frozenset(appointment.wish.get("weekdays", ())),
+        preferred_dayparts=frozenset(appointment.wish.get("dayparts", ())),
+        refused_starts=frozenset(
+            minutes(start)
+            for (start,) in tuples(
+                OfferedSlot.select(OfferedSlot.starts_at).where(
+                    OfferedSlot.appointment == appointment
+                )
+            )
+        ),
+        earliest=minutes(first),
+        latest=minutes(last),
+        minutes_of_day=_minutes_of_day(search),
+    )
+    return solver.validate(replace(bare, requests=(request,)))
+
+
+def _minutes_of_day(search: Search) -> tuple[int, int] | None:
+    if search.not_before is None and search.not_after is None:
+        return None
+    latest = 24 * 60 if search.not_after is None else search.not_after + 1  # Half-open.
+    return search.not_before or 0, latest
+
+
+def _slot(found: solver.Proposal) -> Slot:
+    return Slot(
+        starts_at=instant(found.start),
+        ends_at=instant(found.end),
+        clinician_id=int(found.clinician),
+        location_id=_id(found.location),
+        clinician_location_id=_id(found.clinician_location),
+        room_id=_id(found.room),
+        modality=Modality(found.modality.value),
+    )
+
+
+def _key(id_: int | None) -> str | None:
+    return None if id_ is None else str(id_)
+
+
+def _id(key: str | None) -> int | None:
+    return None if key is None else int(key)

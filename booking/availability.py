@@ -1,0 +1,507 @@
+"""Rows of the book → facts for the solver: what clients see, and what a booking must pass.
+
+The list of free times, the check when somebody asks or accepts, and the solver's proposals all
+come from `solver.candidates`, so they cannot disagree.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from booking.db import database, tuples
+from booking.lifecycle import HOLDS_ITS_TIME, State
+from booking.models import (
+    Appointment,
+    BlockedTime,
+    Client,
+    Clinician,
+    ClinicianService,
+    Holiday,
+    Hours,
+    Location,
+    Modality,
+    OfferedSlot,
+    OfferState,
+    Practice,
+    Room,
+    Service,
+    Travel,
+)
+from solver import candidates
+from solver import problem as solver
+from solver.candidates import Place, Rule
+
+__all__ = ["NotFree", "Plan", "Rule", "Slot", "Wish", "plan"]
+
+ONE_DAY = timedelta(days=1)
+CHUNK_DAYS = 21
+# When a clinician decides, or staff book, only these rules are waived: notice, horizon and grid
+# bind clients who ask, not a promise that the practice itself makes.
+STAFF_MAY_WAIVE = frozenset({Rule.NOTICE, Rule.HORIZON, Rule.GRID})
+
+
+class NotFree(Exception):
+    """The time cannot be had; `rules` says why, from the nearest miss."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        super().__init__(*rules)
+        self.rules = tuple(rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One session's time and place, with the room it would get."""
+
+    starts_at: datetime
+    ends_at: datetime
+    clinician_id: int
+    location_id: int | None
+    clinician_location_id: int | None
+    room_id: int | None
+    modality: Modality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What somebody looks for, before a time is chosen."""
+
+    service_id: int
+    modality: Modality
+    location_id: int | None  # None: by video, or (for staff's searches) anywhere.
+    clinician_ids: tuple[int, ...]
+    person_ids: tuple[int, ...] = ()
+    chain: int | None = None  # The chain that this continues: its own time is no obstacle.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The practice as it is set up, read once for each revision of it."""
+
+    practice: Practice
+    locations: dict[int, Location]
+    rooms: dict[int, Room]
+    services: dict[int, Service]
+    clinicians: dict[int, Clinician]
+    offers: frozenset[tuple[int, int]]  # (clinician, service)
+    hours: dict[int, tuple[Hours, ...]]
+    holidays: dict[date, str]
+    travel: dict[tuple[str, str], int]
+    _blocks: dict[tuple[int, date], tuple[solver.Block, ...]] = field(default_factory=dict)
+
+    def zone(self, location_id: int | None) -> ZoneInfo:
+        """The zone that an office's hours, or the practice's, are in."""
+        found = self.locations.get(location_id or 0)
+        return ZoneInfo(found.zone if found else self.practice.zone)
+
+    def service_by_key(self, key: str) -> Service | None:
+        return next((s for s in self.services.values() if s.active and s.key == key), None)
+
+    def location_by_key(self, key: str) -> Location | None:
+        return next((x for x in self.locations.values() if x.active and x.key == key), None)
+
+    def clinician_by_key(self, key: str) -> Clinician | None:
+        return next((c for c in self.clinicians.values() if c.active and c.key == key), None)
+
+    def offered_at(self, service: Service, location_id: int | None) -> list[Clinician]:
+        """Who offers `service` at an office (by video: `None`), in the practice's order."""
+        if location_id is not None and not self._has_room(service, location_id):
+            return []
+        return [
+            clinician
+            for clinician in sorted(self.clinicians.values(), key=lambda c: (c.position, c.id))
+            if clinician.active
+            and (clinician.id, service.id) in self.offers
+            and any(
+                hours.opens is not None
+                and (
+                    (service.video and hours.video)
+                    if location_id is None
+                    else (
+                        service.in_person and hours.in_person and hours.location_id == location_id
+                    )
+                )
+                for hours in self.hours.get(clinician.id, ())
+            )
+        ]
+
+    def _has_room(self, service: Service, location_id: int) -> bool:
+        return any(
+            room.active
+            and room.location_id == location_id
+            and set(service.room_features) <= set(room.features)
+            and room.seats >= service.seats
+            for room in self.rooms.values()
+        )
+
+    def notice(self, clinician: Clinician) -> int:
+        own = clinician.notice_minutes
+        return self.practice.notice_minutes if own is None else own
+
+    def horizon(self, clinician: Clinician) -> int:
+        return clinician.horizon_days or self.practice.horizon_days
+
+    def blocks(self, clinician_id: int, day: date) -> tuple[solver.Block, ...]:
+        """The clinician's working hours that begin on a day, as instants."""
+        key = (clinician_id, day)
+        if key not in self._blocks:
+            self._blocks[key] = tuple(self._expand(clinician_id, day))
+        return self._blocks[key]
+
+    def _expand(self, clinician_id: int, day: date) -> Iterable[solver.Block]:
+        rows = self.hours.get(clinician_id, ())
+        exceptions = [row for row in rows if row.day == day]
+        if day in self.holidays and not exceptions:
+            return
+        for row in exceptions or [r for r in rows if r.day is None and r.weekday == day.weekday()]:
+            if row.opens is None or row.closes is None:
+                continue
+            zone = self.zone(row.location_id)
+            modalities = {
+                solver.Modality(value)
+                for value, allowed in (
+                    (Modality.IN_PERSON, row.in_person and row.location_id is not None),
+                    (Modality.VIDEO, row.video),
+                )
+                if allowed
+            }
+            start, end = wall(day, row.opens, zone), wall(day, row.closes, zone)
+            if start < end:  # A stretch inside the hour that a clock change skips is none.
+                yield solver.Block(
+                    solver.Window(minutes(start), minutes(end)),
+                    None if row.location_id is None else str(row.location_id),
+                    frozenset(modalities),
+                )
+
+
+_plans: dict[tuple[str, int], Plan] = {}
+
+
+def plan() -> Plan:
+    """The practice's set-up; one query when nothing changed since the last time."""
+    practice = Practice.get()
+    key = (str(database.obj.database), practice.revision)
+    if key not in _plans:
+        _plans.clear()
+        _plans[key] = _read(practice)
+    return _plans[key]
+
+
+def _read(practice: Practice) -> Plan:
+    hours: defaultdict[int, list[Hours]] = defaultdict(list)
+    for row in Hours.select().order_by(Hours.id):
+        hours[row.clinician_id].append(row)
+    return Plan(
+        practice=practice,
+        locations={row.id: row for row in Location.select().order_by(Location.position)},
+        rooms={row.id: row for row in Room.select().order_by(Room.position, Room.id)},
+        services={row.id: row for row in Service.select().order_by(Service.position)},
+        clinicians={row.id: row for row in Clinician.select().order_by(Clinician.position)},
+        offers=frozenset((row.clinician_id, row.service_id) for row in ClinicianService.select()),
+        hours={clinician: tuple(rows) for clinician, rows in hours.items()},
+        holidays={row.day: row.name for row in Holiday.select()},
+        travel={
+            (str(row.origin_id), str(row.destination_id)): row.minutes for row in Travel.select()
+        },
+    )
+
+
+def minutes(instant: datetime) -> int:
+    """The solver's unit: whole UTC minutes since the epoch."""
+    return int(instant.timestamp()) // 60
+
+
+def instant(minute: int) -> datetime:
+    """The other way round."""
+    return datetime.fromtimestamp(minute * 60, UTC)
+
+
+def wall(day: date, minute_of_day: int, zone: ZoneInfo) -> datetime:
+    """A wall-clock time as an instant; one that a clock change skips moves forward with it."""
+    at = datetime.combine(day + timedelta(days=minute_of_day // 1440), time(), zone)
+    at = at.replace(hour=minute_of_day % 1440 // 60, minute=minute_of_day % 60)
+    return at.astimezone(UTC)
+
+
+def facts(
+    the: Plan,
+    *,
+    since: datetime,
+    until: datetime,
+    now: datetime,
+    requests: tuple[solver.Request, ...] = (),
+    policy: solver.Policy | None = None,
+) -> solver.Problem:
+    """The practice between two instants, as the solver sees it: hours, absences and what is taken.
+
+    Three queries, whatever the span; rows of a day before and after come along, for sessions
+    across midnight and for travel.
+    """
+    first, last = since - ONE_DAY, until + ONE_DAY
+    blocked: defaultdict[int, list[solver.Window]] = defaultdict(list)
+    for clinician_id, start, end in tuples(
+        BlockedTime.select(BlockedTime.clinician, BlockedTime.starts_at, BlockedTime.ends_at)
+        .where(
+            BlockedTime.starts_at < last,
+            BlockedTime.ends_at > first,
+            BlockedTime.removed_at.is_null(),
+        )
+        .order_by(BlockedTime.id)
+    ):
+        blocked[clinician_id].append(solver.Window(minutes(start), minutes(end)))
+    days = [first.date() + timedelta(days=n) for n in range((last - first).days + 2)]
+    always = (solver.Window(minutes(first), minutes(last)),)
+    problem = solver.Problem(
+        zone=the.practice.zone,
+        policy=policy or solver.Policy(now=minutes(now), grid_minutes=the.practice.grid_minutes),
+        services=tuple(_service(row) for row in the.services.values()),
+        locations=tuple(solver.Location(str(row.id), row.zone) for row in the.locations.values()),
+        travel=the.travel,
+        rooms=tuple(
+            solver.Room(
+                id=str(row.id),
+                location=str(row.location_id),
+                features=frozenset(row.features),
+                seats=row.seats,
+                turnover=row.turnover_minutes,
+                windows=always if row.active else (),
+            )
+            for row in the.rooms.values()
+        ),
+        clinicians=tuple(
+            solver.Clinician(
+                id=str(row.id),
+                services=frozenset(str(s) for c, s in the.offers if c == row.id),
+                blocks=tuple(
+                    block for day in days if row.active for block in the.blocks(row.id, day)
+                ),  # Whoever left has no hours, but may still have sessions.
+                absences=tuple(blocked[row.id]),
+                max_sessions_day=row.max_sessions_day,
+                min_notice=the.notice(row),
+                horizon_days=the.horizon(row),
+            )
+            for row in the.clinicians.values()
+        ),
+        busy=_busy(first, last),
+        requests=requests,
+    )
+    return solver.validate(problem)
+
+
+def _service(row: Service) -> solver.Service:
+    return solver.Service(
+        id=str(row.id),
+        duration=row.minutes,
+        buffer_before=row.buffer_before,
+        buffer_after=row.buffer_after,
+        room_features=frozenset(row.room_features),
+        modalities=frozenset(
+            modality
+            for modality, allowed in (
+                (solver.Modality.IN_PERSON, row.in_person),
+                (solver.Modality.TELEHEALTH, row.video),
+            )
+            if allowed
+        ),
+    )
+
+
+KINDS = {
+    State.CONFIRMED.value: solver.BusyKind.CONFIRMED,
+    State.REQUESTED.value: solver.BusyKind.PENDING,
+    State.OFFERED.value: solver.BusyKind.HELD,
+}
+
+
+def _busy(first: datetime, last: datetime) -> tuple[solver.Busy, ...]:
+    """What is taken; each row's name begins with the chain that it belongs to."""
+    session = (
+        Appointment.chain,
+        Appointment.state,
+        Appointment.buffer_before,
+        Appointment.buffer_after,
+        Client.id,
+        Client.first_member,
+        Client.second_member,
+    )
+
+    def columns(source: type[Appointment] | type[OfferedSlot]) -> tuple[object, ...]:
+        return (
+            source.id,
+            source.starts_at,
+            source.ends_at,
+            source.clinician,
+            source.clinician_location,
+            source.room,
+        )
+
+    appointments = (
+        Appointment.select(*columns(Appointment), *session)
+        .join(Client)
+        .where(
+            Appointment.starts_at.between(first, last), Appointment.state.in_(list(HOLDS_ITS_TIME))
+        )
+    )
+    offers = (
+        OfferedSlot.select(*columns(OfferedSlot), *session)
+        .join(Appointment)
+        .join(Client)
+        .where(OfferedSlot.starts_at.between(first, last), OfferedSlot.state == OfferState.HELD)
+    )
+    rows = [("a", row) for row in tuples(appointments)] + [("o", row) for row in tuples(offers)]
+    busy = []
+    for letter, (
+        id_,
+        start,
+        end,
+        clinician,
+        place,
+        room,
+        chain,
+        state,
+        before,
+        after,
+        *who,
+    ) in rows:
+        client, first_member, second_member = who
+        busy.append(
+            solver.Busy(
+                ref=f"{chain}:{letter}{id_}",
+                kind=KINDS[state],
+                start=minutes(start),
+                end=minutes(end),
+                clinician=str(clinician),
+                clients=(
+                    (str(client),)
+                    if first_member is None
+                    else (str(first_member), str(second_member))
+                ),
+                room=None if room is None else str(room),
+                location=None if place is None else str(place),
+                buffer_before=before,
+                buffer_after=after,
+            )
+        )
+    busy.sort(key=lambda b: (b.start, b.ref))
+    return tuple(busy)
+
+
+def request_for(the: Plan, wish: Wish, problem: solver.Problem) -> solver.Request:
+    """A wish in the solver's terms."""
+    service = the.services[wish.service_id]
+    mine = f"{wish.chain}:"
+    return solver.Request(
+        id="wish",
+        service=str(wish.service_id),
+        clients=tuple(str(person) for person in wish.person_ids),
+        seats=service.seats,
+        allowed_modalities=frozenset({solver.Modality(wish.modality)}),
+        allowed_clinicians=tuple(str(c) for c in wish.clinician_ids),
+        allowed_locations=None if wish.location_id is None else frozenset({str(wish.location_id)}),
+        ignore_refs=frozenset(b.ref for b in problem.busy if b.ref.startswith(mine)),
+    )
+
+
+def free_days(
+    wish: Wish, *, since: date, zone: ZoneInfo, now: datetime, most_days: int = 10
+) -> tuple[list[tuple[date, list[datetime]]], date | None]:
+    """The next days that have free times, with those times, and where to go on looking.
+
+    Days are those of `zone`. The second value is None when the horizon is reached.
+    """
+    the = plan()
+    today = now.astimezone(zone).date()
+    horizon = max((the.horizon(the.clinicians[c]) for c in wish.clinician_ids), default=0)
+    last = today + timedelta(days=horizon)
+    day = max(since, today)
+    found: dict[date, list[datetime]] = {}
+    while day <= last:
+        stop = min(day + timedelta(days=CHUNK_DAYS), last + ONE_DAY)
+        for start in _free_starts(the, wish, wall(day, 0, zone), wall(stop, 0, zone), now):
+            found.setdefault(start.astimezone(zone).date(), []).append(start)
+        if len(found) > most_days:
+            days = sorted(found)
+            return [(d, found[d]) for d in days[:most_days]], days[most_days]
+        day = stop
+    return [(d, found[d]) for d in sorted(found)], None
+
+
+def _free_starts(
+    the: Plan, wish: Wish, since: datetime, until: datetime, now: datetime
+) -> list[datetime]:
+    problem = facts(the, since=since, until=until, now=now)
+    request = request_for(the, wish, problem)
+    span = solver.Window(minutes(since), minutes(until))
+    starts: set[int] = set()
+    for place in candidates.places(problem, request):
+        starts.update(candidates.free_starts(problem, request, place, span))
+    return [instant(start) for start in sorted(starts)]
+
+
+def slot(
+    wish: Wish,
+    starts_at: datetime,
+    *,
+    now: datetime,
+    waived: frozenset[Rule] = frozenset(),
+    keep_room: int | None = None,
+) -> Slot:
+    """The session that `wish` gets at a time: with the least busy clinician who can, then by id.
+
+    The room is `keep_room` when it is free, else the one that wastes least.
+
+    Raises:
+        NotFree: nobody can then; `rules` are those of whoever comes nearest.
+    """
+    the = plan()
+    service = the.services[wish.service_id]
+    ends_at = starts_at + timedelta(minutes=service.minutes)
+    week = timedelta(days=4)
+    problem = facts(the, since=starts_at - week, until=ends_at + week, now=now)
+    request = request_for(the, wish, problem)
+    start = minutes(starts_at)
+    misses: list[tuple[Rule, ...]] = []
+    free: list[Place] = []
+    for place in candidates.places(problem, request):
+        broken = tuple(
+            rule
+            for rule in candidates.broken_rules(problem, request, place, start)
+            if rule not in waived
+        )
+        if broken:
+            misses.append(broken)
+        else:
+            free.append(place)
+    if not free:
+        raise NotFree(sorted(misses, key=len)[0] if misses else (Rule.HOURS,))
+    load: defaultdict[str | None, int] = defaultdict(int)
+    for row in problem.busy:
+        load[row.clinician] += 1
+    place = min(free, key=lambda p: (load[p.clinician], int(p.clinician)))
+    room = None
+    if place.modality is solver.Modality.IN_PERSON:
+        rooms = [int(room) for room in candidates.free_rooms(problem, request, place, start)]
+        room = keep_room if keep_room in rooms else rooms[0]
+    sits = None if place.location is None else int(place.location)
+    return Slot(
+        starts_at=starts_at,
+        ends_at=ends_at,
+        clinician_id=int(place.clinician),
+        location_id=sits if wish.modality is Modality.IN_PERSON else None,
+        clinician_location_id=sits,
+        room_id=room,
+        modality=wish.modality,
+    )
+
+
+def wish_of(appointment: Appointment) -> Wish:
+    """The wish that an appointment was, for looking at its time again."""
+    return Wish(
+        service_id=appointment.service_id,
+        modality=Modality(appointment.modality),
+        location_id=appointment.location_id,
+        clinician_ids=(appointment.clinician_id,),
+        person_ids=appointment.client.person_ids,
+        chain=appointment.chain,
+    )

@@ -1,0 +1,144 @@
+"""The operator's commands: `flask practice · worker · db · demo · serve`."""
+
+import socket
+import threading
+from pathlib import Path
+
+import click
+import waitress
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+
+from booking import db, demo, practice_file, solving, worker
+from booking.clock import Clock
+from booking.mailer import Mailer
+from booking.models import Appointment, Practice
+from booking.practice_file import PracticeFileError
+from booking.settings import Settings
+
+THREADS = 8
+KEEP_ALIVE_SECONDS = 300
+
+practice = AppGroup("practice", help="Read and print the practice's set-up.")
+database = AppGroup("db", help="The database's structure.")
+demonstration = AppGroup("demo", help="A practice to try things on.")
+
+
+def init_app(app: Flask) -> None:
+    for command in (practice, database, demonstration, serve, work):
+        app.cli.add_command(command)
+
+
+def _pieces() -> tuple[Clock, Mailer, Settings]:
+    found = current_app.extensions
+    return found["clock"], found["mailer"], found["settings"]
+
+
+@practice.command("load")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def load_practice(file: Path) -> None:
+    """Create or update the practice from FILE; tells what changed, or everything that is wrong."""
+    clock, _, _ = _pieces()
+    try:
+        changes = practice_file.load(file, now=clock.now())
+    except PracticeFileError as error:
+        raise click.ClickException(str(error)) from error
+    for change in changes:
+        click.echo(change)
+    if not changes:
+        click.echo("Sin cambios.")
+
+
+@practice.command("show")
+def show_practice() -> None:
+    """Print the practice as a file that `load` reads."""
+    click.echo(practice_file.show())
+
+
+@database.command("upgrade")
+def upgrade() -> None:
+    """Apply the migrations that this database has not had."""
+    for name in db.migrate():
+        click.echo(name)
+
+
+@demonstration.command("fill")
+@click.option("--weeks", default=8, show_default=True, type=click.IntRange(1, 52))
+@click.option("--seed", default=1, show_default=True)
+def fill(weeks: int, seed: int) -> None:
+    """Fill an empty book with realistic clients and about 60 % of the hours taken."""
+    clock, _, _ = _pieces()
+    try:
+        click.echo(demo.fill(weeks=weeks, seed=seed, now=clock.now()))
+    except demo.BookNotEmpty as error:
+        raise click.ClickException(str(error)) from error
+
+
+@demonstration.command("run")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+def run_demo(port: int) -> None:
+    """Prepare the demo practice if need be, say where to click, and serve portal and worker."""
+    clock, _, settings = _pieces()
+    if not settings.demo:
+        raise click.ClickException("Solo con APP_ENV=demo.")
+    _refuse_busy_port(port)
+    db.migrate()
+    if Practice.get_or_none() is None:
+        practice_file.load(
+            Path(current_app.root_path) / "demo" / "consultorio.toml", now=clock.now()
+        )
+    if not Appointment.select().exists():
+        demo.fill(weeks=8, seed=1, now=clock.now())
+    client, clinician = demo.people()
+    click.echo(f"\n  Portal:        {settings.base_url}/")
+    click.echo(f"  Como cliente:  {settings.base_url}/demo/cliente      ({client.name})")
+    click.echo(f"  Como médico:   {settings.base_url}/demo/profesional  ({clinician.name})")
+    click.echo(f"  Correos:       {settings.base_url}/buzon\n")
+    click.echo("  Ctrl+C para terminar.\n")
+    _serve(port)
+
+
+@click.command("serve")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--host", default="127.0.0.1", show_default=True)
+@with_appcontext
+def serve(port: int, host: str) -> None:
+    """Serve the portal, with the worker beside it."""
+    _refuse_busy_port(port)
+    db.migrate()
+    _serve(port, host)
+
+
+@click.command("worker")
+@with_appcontext
+def work() -> None:
+    """The worker as its own process."""
+    worker.loop(*_pieces(), threading.Event())
+
+
+def _refuse_busy_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise click.ClickException(
+                f"El puerto {port} está ocupado. Elija otro con --port."
+            ) from error
+
+
+def _serve(port: int, host: str = "127.0.0.1") -> None:
+    solving.warm_up()
+    stop = worker.start(*_pieces())
+    try:
+        waitress.serve(
+            current_app._get_current_object(),  # type: ignore[attr-defined] # The application itself.
+            host=host,
+            port=port,
+            threads=THREADS,
+            channel_timeout=KEEP_ALIVE_SECONDS,
+            ident=None,
+        )
+    finally:
+        stop.set()
+        solving.close()

@@ -1,0 +1,451 @@
+"""What messages say: one function for each kind; one text and one HTML template for all.
+
+Mails carry practice, time and place, and never the service, a reason, a note or who a person
+sees: an e-mail from a therapist can tell too much already.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from booking import links
+from booking.availability import plan
+from booking.calendar_file import Method, Party, calendar_file
+from booking.language import Speech, speech
+from booking.lifecycle import State
+from booking.models import Account, Appointment, OfferedSlot, OfferState, OutboxMessage, Practice
+from booking.notifications import Kind
+from booking.settings import Settings
+
+TEMPLATES = Path(__file__).parent.parent / "templates" / "email"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message in words: what a reader sees, whatever the format."""
+
+    subject: str
+    paragraphs: list[str]
+    facts: list[tuple[str, str]]
+    button: str = ""  # Empty: no link.
+    code: str = ""
+    calendar: Method | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a letter may tell: an appointment in the recipient's words, zone and language."""
+
+    say: Speech
+    practice: Practice
+    appointment: Appointment
+    zone: ZoneInfo
+    offers: int = 0
+
+    @property
+    def when(self) -> str:
+        return self.say.moment(self.appointment.starts_at, self.zone)
+
+    @property
+    def place(self) -> str:
+        location = self.appointment.location
+        if location is None:
+            return self.say.gettext("Videollamada")
+        return f"{location.name}, {location.address}"
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        _ = self.say.gettext
+        zone = self.say.zone_name(self.zone)
+        return [(_("Fecha y hora"), f"{self.when} ({zone})"), (_("Lugar"), self.place)]
+
+    @property
+    def answer_by(self) -> str:
+        until = self.appointment.answer_by
+        return self.say.moment(until, self.zone) if until else ""
+
+    @property
+    def old_stands(self) -> str:
+        """When a denied or lapsed wish was to move a session that still stands."""
+        old = self.appointment.replaces
+        if old is None or old.state != State.CONFIRMED:
+            return ""
+        return self.say.gettext(
+            "Su cita del %(when)s sigue en pie.", when=self.say.moment(old.starts_at, self.zone)
+        )
+
+
+def request_received(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Recibimos su solicitud"),
+        [
+            _("Recibimos su solicitud de cita. Todavía no es una cita confirmada."),
+            _("Le responderemos por correo antes del %(when)s.", when=a.answer_by),
+        ],
+        a.facts,
+        _("Ver mi solicitud"),
+    )
+
+
+def request_expired(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("No pudimos responder a tiempo"),
+        [
+            _(
+                "Lo sentimos: nadie respondió a tiempo a su solicitud de cita, así que ya no está"
+                " pendiente."
+            ),
+            a.old_stands,
+            _("Puede pedir otro horario. Guardamos lo demás que eligió."),
+        ],
+        a.facts,
+        _("Solicitar otro horario"),
+    )
+
+
+def request_accepted(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Su cita está confirmada"),
+        [_("Su solicitud fue aceptada y su cita está confirmada.")],
+        a.facts,
+        _("Ver mi cita"),
+        calendar=Method.REQUEST,
+    )
+
+
+def request_denied(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Elija otro horario para su cita"),
+        [
+            _("No es posible atenderle en el horario que pidió."),
+            a.old_stands,
+            _(
+                "Con este enlace para reprogramar vuelve al portal y pide otro horario; guardamos"
+                " lo demás que eligió."
+            ),
+        ],
+        a.facts,
+        _("Reprogramar"),
+    )
+
+
+def slots_offered(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Elija otro horario para su cita"),
+        [
+            _("No es posible atenderle en el horario que pidió."),
+            a.say.ngettext(
+                "Le ofrecemos %(n)s horario que ya está reservado para usted. Con un toque queda"
+                " confirmado.",
+                "Le ofrecemos %(n)s horarios que ya están reservados para usted. Con un toque el"
+                " que elija queda confirmado.",
+                a.offers,
+            ),
+            _("Se los guardamos hasta el %(when)s.", when=a.answer_by),
+            a.old_stands,
+        ],
+        a.facts,
+        _("Reprogramar"),
+    )
+
+
+def offer_reminded(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Todavía puede elegir otro horario"),
+        [
+            _("Le seguimos guardando los horarios que le ofrecimos."),
+            _("Elija uno antes del %(when)s; después quedarán libres.", when=a.answer_by),
+        ],
+        [],
+        _("Ver los horarios"),
+    )
+
+
+def offer_lapsed(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Los horarios que le ofrecimos quedaron libres"),
+        [
+            _("Terminó el plazo para elegir uno de los horarios que le guardábamos."),
+            a.old_stands,
+            _("Con este enlace para reprogramar puede pedir otro; guardamos lo demás que eligió."),
+        ],
+        [],
+        _("Reprogramar"),
+    )
+
+
+def offer_taken(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Su cita está confirmada"),
+        [_("Eligió uno de los horarios ofrecidos y su cita está confirmada.")],
+        a.facts,
+        _("Ver mi cita"),
+        calendar=Method.REQUEST,
+    )
+
+
+def appointment_booked(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Su cita está confirmada"),
+        [_("El consultorio hizo esta cita para usted.")],
+        a.facts,
+        _("Ver mi cita"),
+        calendar=Method.REQUEST,
+    )
+
+
+def appointment_moved(a: About) -> Letter:
+    _ = a.say.gettext
+    old = a.appointment.replaces
+    before = [] if old is None else [(_("Antes"), a.say.moment(old.starts_at, a.zone))]
+    return Letter(
+        _("Su cita tiene otro horario"),
+        [_("El consultorio cambió su cita al horario que sigue.")],
+        a.facts + before,
+        _("Ver mi cita"),
+        calendar=Method.REQUEST,
+    )
+
+
+def appointment_cancelled(a: About) -> Letter:
+    _ = a.say.gettext
+    by_practice = a.appointment.status is State.CANCELLED_BY_PRACTICE
+    return Letter(
+        _("Su cita fue cancelada"),
+        [
+            _("El consultorio canceló esta cita. Puede pedir otra en el portal.")
+            if by_practice
+            else _("Canceló esta cita. Puede pedir otra cuando quiera."),
+            a.old_stands,
+        ],
+        a.facts,
+        _("Ir a mis citas"),
+        calendar=Method.CANCEL,
+    )
+
+
+def session_reminded(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Recordatorio de su cita"),
+        [_("Le recordamos su próxima cita.")],
+        a.facts,
+        _("Ver mi cita"),
+    )
+
+
+def staff_request_received(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Nueva solicitud de cita"),
+        [_("Tiene una solicitud nueva. Respóndala antes del %(when)s.", when=a.answer_by)],
+        a.facts,
+        _("Ver la solicitud"),
+    )
+
+
+def staff_request_waiting(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Una solicitud de cita espera su respuesta"),
+        [_("Pasó la mitad del plazo. Respóndala antes del %(when)s.", when=a.answer_by)],
+        a.facts,
+        _("Ver la solicitud"),
+    )
+
+
+def staff_request_expired(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Una solicitud de cita quedó sin respuesta"),
+        [_("Terminó el plazo. Se lo dijimos al cliente y el horario quedó libre.")],
+        a.facts,
+        _("Ver la solicitud"),
+    )
+
+
+def staff_offer_taken(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Eligieron uno de los horarios que ofreció"),
+        [_("La cita está confirmada.")],
+        a.facts,
+        _("Ver la cita"),
+        calendar=Method.REQUEST,
+    )
+
+
+def staff_offer_declined(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Ninguno de los horarios que ofreció fue elegido"),
+        [
+            _(
+                "Los horarios quedaron libres. En el portal puede ver qué le serviría al cliente y"
+                " ofrecerle otros."
+            )
+        ],
+        [],
+        _("Ver la solicitud"),
+    )
+
+
+def staff_appointment_cancelled(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Una cita fue cancelada"),
+        [_("El cliente la canceló en el portal. El horario quedó libre.")],
+        a.facts,
+        _("Ver la cita"),
+    )
+
+
+LETTERS: dict[Kind, Callable[[About], Letter]] = {
+    kind: globals()[kind.value] for kind in Kind if kind is not Kind.SIGN_IN_REQUESTED
+}
+
+
+def sign_in_requested(say: Speech, code: str) -> Letter:
+    _ = say.gettext
+    return Letter(
+        _("Su código para entrar: %(code)s", code=code),
+        [
+            _("Escriba este código en la página donde lo pidió:"),
+            _(
+                "O entre directamente con este botón. Ambos sirven una sola vez y por pocos"
+                " minutos."
+            ),
+            _("Si usted no pidió entrar, no haga nada."),
+        ],
+        [],
+        _("Entrar al portal"),
+        code=code,
+    )
+
+
+def preview(
+    kind: Kind, appointment: Appointment, *, offers: int, say: Speech, practice: Practice
+) -> tuple[str, list[str]]:
+    """Subject and paragraphs of a message before it is owed; dates to come are left open."""
+    letter = LETTERS[kind](
+        About(say, practice, appointment, plan().zone(appointment.location_id), offers)
+    )
+    return letter.subject, [p for p in letter.paragraphs if p]
+
+
+def compose(message: OutboxMessage, settings: Settings, *, now: datetime) -> EmailMessage:
+    """The message as it leaves the house, with links of this installation."""
+    practice = plan().practice
+    say = speech(message.language, practice.region)
+    kind = Kind(message.kind)
+    appointment: Appointment | None = message.appointment
+    if appointment is None:
+        code = links.code(settings.secret_key, message.sign_in.nonce) if message.sign_in else ""
+        letter = sign_in_requested(say, code)
+    else:
+        letter = LETTERS[kind](_about(appointment, message, say, practice))
+    mail = EmailMessage()
+    mail["Subject"] = letter.subject
+    mail["From"] = Address(display_name=practice.sender_name, addr_spec=settings.mail_from)
+    mail["To"] = message.recipient
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = f"<{message.message_id}@{settings.host.partition(':')[0]}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    told = {
+        "letter": letter,
+        "paragraphs": [p for p in letter.paragraphs if p],
+        "practice": practice,
+        "url": _url(message, settings) if letter.button else "",
+        "language": say.code[:2],
+        "phone_label": say.gettext("Teléfono"),
+    }
+    mail.set_content(_templates().get_template("letter.txt").render(told), cte="quoted-printable")
+    mail.add_alternative(
+        _templates().get_template("letter.html").render(told),
+        subtype="html",
+        cte="quoted-printable",
+    )
+    if letter.calendar is not None and appointment is not None:
+        _attach_calendar(mail, letter.calendar, appointment, message, say, settings, now)
+    return mail
+
+
+def _about(
+    appointment: Appointment, message: OutboxMessage, say: Speech, practice: Practice
+) -> About:
+    account: Account | None = appointment.account
+    video = appointment.location_id is None
+    own_zone = account.zone if account and video and message.audience == "client" else ""
+    zone = ZoneInfo(own_zone) if own_zone else plan().zone(appointment.location_id)
+    offers = (
+        OfferedSlot.select()
+        .where(OfferedSlot.appointment == appointment, OfferedSlot.state == OfferState.HELD)
+        .count()
+        if message.kind == Kind.SLOTS_OFFERED
+        else 0
+    )
+    return About(say, practice, appointment, zone, offers)
+
+
+def _url(message: OutboxMessage, settings: Settings) -> str:
+    if message.sign_in is not None:
+        return (
+            f"{settings.base_url}/entrar/{links.token(settings.secret_key, message.sign_in.nonce)}"
+        )
+    return f"{settings.base_url}/solicitudes/{message.appointment_id}"
+
+
+def _attach_calendar(
+    mail: EmailMessage,
+    method: Method,
+    appointment: Appointment,
+    message: OutboxMessage,
+    say: Speech,
+    settings: Settings,
+    now: datetime,
+) -> None:
+    staff = message.audience == "clinician"  # Whose name would tell what the session is about.
+    file = calendar_file(
+        appointment,
+        plan().practice,
+        say,
+        method=method,
+        host=settings.host.partition(":")[0],
+        now=now,
+        attendee=Party(message.recipient if staff else appointment.client.name, message.recipient),
+    )
+    mail.add_attachment(
+        file,
+        maintype="text",
+        subtype="calendar",
+        filename="cita.ics",
+        params={"method": method.value, "charset": "utf-8"},
+    )
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )

@@ -1,0 +1,128 @@
+"""Which message is owed for which event; the outbox row is written in the same transaction."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import uuid4
+
+from booking.links import new_nonce
+from booking.models import Account, Appointment, Delivery, OutboxMessage, SignIn
+
+LINK_DAYS = 7
+
+
+class Kind(StrEnum):
+    """Every message; each has a function of the same name in `letters`."""
+
+    SIGN_IN_REQUESTED = "sign_in_requested"
+    REQUEST_RECEIVED = "request_received"
+    REQUEST_EXPIRED = "request_expired"
+    REQUEST_ACCEPTED = "request_accepted"
+    REQUEST_DENIED = "request_denied"
+    SLOTS_OFFERED = "slots_offered"
+    OFFER_REMINDED = "offer_reminded"
+    OFFER_LAPSED = "offer_lapsed"
+    OFFER_TAKEN = "offer_taken"
+    APPOINTMENT_BOOKED = "appointment_booked"
+    APPOINTMENT_MOVED = "appointment_moved"
+    APPOINTMENT_CANCELLED = "appointment_cancelled"
+    SESSION_REMINDED = "session_reminded"
+    STAFF_REQUEST_RECEIVED = "staff_request_received"
+    STAFF_REQUEST_WAITING = "staff_request_waiting"
+    STAFF_REQUEST_EXPIRED = "staff_request_expired"
+    STAFF_OFFER_TAKEN = "staff_offer_taken"
+    STAFF_OFFER_DECLINED = "staff_offer_declined"
+    STAFF_APPOINTMENT_CANCELLED = "staff_appointment_cancelled"
+
+    @property
+    def for_staff(self) -> bool:
+        return self.value.startswith("staff_")
+
+
+def owe(
+    kind: Kind,
+    appointment: Appointment,
+    *,
+    now: datetime,
+    due_at: datetime | None = None,
+    **context: object,
+) -> None:
+    """Owe one message about an appointment to its client or to its clinician.
+
+    A client whom nobody can write to (booked by telephone, no address) is owed nothing.
+    """
+    if kind.for_staff:
+        recipient, account = appointment.clinician.email, _staff_account(appointment)
+    else:
+        account = appointment.account
+        recipient = account.email if account is not None else appointment.client.email
+    if not recipient:
+        return
+    OutboxMessage.create(
+        kind=kind.value,
+        audience="clinician" if kind.for_staff else "client",
+        recipient=recipient,
+        language=account.language if account is not None else "es",
+        appointment=appointment,
+        version=appointment.version,
+        sign_in=None if kind.for_staff or account is None else _link(appointment, account, now),
+        context=context,
+        message_id=_message_id(),
+        created_at=now,
+        due_at=due_at or now,
+    )
+
+
+def owe_sign_in(sign_in: SignIn, *, language: str, now: datetime) -> None:
+    """Owe the mail with code and link."""
+    OutboxMessage.create(
+        kind=Kind.SIGN_IN_REQUESTED.value,
+        audience="client",
+        recipient=sign_in.email,
+        language=language,
+        sign_in=sign_in,
+        message_id=_message_id(),
+        created_at=now,
+        due_at=now,
+    )
+
+
+def withdraw(appointment: Appointment, *, version: int) -> bool:
+    """Take back what is owed for a version and not yet on its way; False when it is too late."""
+    owed = OutboxMessage.select().where(
+        OutboxMessage.appointment == appointment, OutboxMessage.version == version
+    )
+    total: int = owed.count()
+    withdrawn: int = (
+        OutboxMessage.update(state=Delivery.DEAD.value, error="deshecho")
+        .where(
+            OutboxMessage.appointment == appointment,
+            OutboxMessage.version == version,
+            OutboxMessage.state == Delivery.WAITING,
+            OutboxMessage.claimed_until.is_null(),
+        )
+        .execute()
+    )
+    return withdrawn == total
+
+
+def _staff_account(appointment: Appointment) -> Account | None:
+    return Account.get_or_none(Account.clinician == appointment.clinician_id)
+
+
+def _link(appointment: Appointment, account: Account, now: datetime) -> SignIn:
+    """A link that opens this appointment in whichever browser the mail is read."""
+    return SignIn.create(
+        email=account.email,
+        account=account,
+        nonce=new_nonce(),
+        browser="",
+        next_path=f"/citas/{appointment.id}",
+        created_at=now,
+        expires_at=max(
+            now + timedelta(days=LINK_DAYS), appointment.answer_by or now, appointment.starts_at
+        ),
+    )
+
+
+def _message_id() -> str:
+    return uuid4().hex

@@ -1,0 +1,105 @@
+"""Who and which room is taken when: rewritten chain by chain, refused by the database on overlap.
+
+What a session occupies: its clinician for [start - minutes before, end + minutes after), its
+room for [start, end + turnover), each of its people for [start, end).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from peewee import IntegrityError
+
+from booking.db import tuples
+from booking.lifecycle import HOLDS_ITS_TIME, State
+from booking.models import Appointment, Client, Occupancy, OfferedSlot, OfferState, Resource, Room
+
+OVERLAP = "occupancy_overlap"
+
+Stretch = tuple[datetime, datetime]
+
+
+class SlotTaken(Exception):
+    """Somebody else's time: another chain occupies the clinician, the room or a person."""
+
+
+def rewrite(chain: int) -> None:
+    """Make the rows of `chain` say what its open appointments and held offers need now.
+
+    Raises:
+        SlotTaken: another chain has some of it already; nothing of the transaction may stay.
+    """
+    appointments = list(
+        Appointment.select(Appointment, Client)
+        .join(Client)
+        .where(
+            Appointment.chain == chain,
+            Appointment.state.in_([*HOLDS_ITS_TIME, State.OFFERED]),
+        )
+    )
+    Occupancy.delete().where(Occupancy.chain == chain).execute()
+    stretches: defaultdict[tuple[str, int], list[Stretch]] = defaultdict(list)
+    turnovers: dict[int, int] = dict(tuples(Room.select(Room.id, Room.turnover_minutes)))
+    for appointment in appointments:
+        for session in _sessions(appointment):
+            for resource, stretch in needs(
+                appointment, session, turnovers.get(session.room_id or 0, 0)
+            ):
+                stretches[resource].append(stretch)
+    rows = [
+        {
+            "resource": resource,
+            "resource_id": resource_id,
+            "chain": chain,
+            "busy_from": start,
+            "busy_until": end,
+        }
+        for (resource, resource_id), taken in sorted(stretches.items())
+        for start, end in union(taken)
+    ]
+    try:
+        if rows:
+            Occupancy.insert_many(rows).execute()
+    except IntegrityError as error:
+        if OVERLAP in str(error):
+            raise SlotTaken from error
+        raise
+
+
+def needs(
+    appointment: Appointment, session: Appointment | OfferedSlot, turnover_minutes: int
+) -> Iterator[tuple[tuple[str, int], Stretch]]:
+    """What holding `session` (the appointment itself or a slot offered for it) occupies."""
+    before = timedelta(minutes=appointment.buffer_before)
+    after = timedelta(minutes=appointment.buffer_after)
+    yield (
+        (Resource.CLINICIAN, session.clinician_id),
+        (session.starts_at - before, session.ends_at + after),
+    )
+    if session.room_id is not None:
+        yield (
+            (Resource.ROOM, session.room_id),
+            (session.starts_at, session.ends_at + timedelta(minutes=turnover_minutes)),
+        )
+    for person in appointment.client.person_ids:
+        yield (Resource.CLIENT, person), (session.starts_at, session.ends_at)
+
+
+def union(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """The same time as disjoint stretches in order; those that only touch stay apart."""
+    merged: list[Stretch] = []
+    for start, end in sorted(stretches):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _sessions(appointment: Appointment) -> Iterator[Appointment | OfferedSlot]:
+    if appointment.status in HOLDS_ITS_TIME:
+        yield appointment
+    else:
+        yield from OfferedSlot.select().where(
+            OfferedSlot.appointment == appointment, OfferedSlot.state == OfferState.HELD
+        )

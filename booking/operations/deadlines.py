@@ -1,0 +1,94 @@
+"""What time alone does: requests expire, offers lapse, people are reminded. Run by the worker."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from booking import gateway, notifications
+from booking.db import tuples
+from booking.gateway import SYSTEM, Change, ChangedMeanwhile
+from booking.lifecycle import Event, State
+from booking.models import Appointment, OfferedSlot, OfferState
+from booking.notifications import Kind
+from booking.operations.requesting import NOTHING_PENDING, free_offers
+
+MOST_AT_ONCE = 200
+
+
+def run(*, now: datetime) -> int:
+    """Do all that is due; how many appointments it concerned."""
+    return sum(
+        _each(due, step, now)
+        for due, step in (
+            (Appointment.state.in_([State.REQUESTED]) & (Appointment.answer_by <= now), _expire),
+            (Appointment.state.in_([State.OFFERED]) & (Appointment.answer_by <= now), _lapse),
+            (
+                Appointment.state.in_([State.REQUESTED, State.OFFERED])
+                & (Appointment.halfway_at <= now),
+                _remind_to_answer,
+            ),
+            (
+                Appointment.state.in_([State.CONFIRMED]) & (Appointment.remind_at <= now),
+                _remind_of_session,
+            ),
+        )
+    ) + _free_old_offers(now)
+
+
+def _each(due: object, step: Callable[[Change, Appointment], None], now: datetime) -> int:
+    rows = Appointment.select(Appointment.id, Appointment.version).where(due).limit(MOST_AT_ONCE)
+    done = 0
+    for id_, version in tuples(rows):
+        try:
+            with gateway.change(SYSTEM, now=now) as tx:
+                step(tx, tx.appointment(id_, version=version))
+            done += 1
+        except ChangedMeanwhile:
+            continue  # A person was faster.
+    return done
+
+
+def _expire(tx: Change, appointment: Appointment) -> None:
+    tx.apply(appointment, Event.EXPIRE, **NOTHING_PENDING)
+    notifications.owe(Kind.REQUEST_EXPIRED, appointment, now=tx.now)
+    notifications.owe(Kind.STAFF_REQUEST_EXPIRED, appointment, now=tx.now)
+
+
+def _lapse(tx: Change, appointment: Appointment) -> None:
+    free_offers(appointment)
+    tx.apply(appointment, Event.LAPSE, **NOTHING_PENDING)
+    notifications.owe(Kind.OFFER_LAPSED, appointment, now=tx.now)
+    notifications.owe(Kind.STAFF_OFFER_DECLINED, appointment, now=tx.now)
+
+
+def _remind_to_answer(tx: Change, appointment: Appointment) -> None:
+    """Half of the time is over: the clinician, or the client who has offers, hears of it once."""
+    kind = (
+        Kind.STAFF_REQUEST_WAITING if appointment.status is State.REQUESTED else Kind.OFFER_REMINDED
+    )
+    notifications.owe(kind, appointment, now=tx.now)
+    Appointment.update(halfway_at=None).where(Appointment.id == appointment.id).execute()
+
+
+def _remind_of_session(tx: Change, appointment: Appointment) -> None:
+    notifications.owe(Kind.SESSION_REMINDED, appointment, now=tx.now)
+    Appointment.update(remind_at=None).where(Appointment.id == appointment.id).execute()
+
+
+def _free_old_offers(now: datetime) -> int:
+    """Slots whose own time to be chosen is over, while others of the same offer are still held."""
+    rows = (
+        OfferedSlot.select(OfferedSlot.appointment)
+        .where(OfferedSlot.state == OfferState.HELD, OfferedSlot.held_until <= now)
+        .distinct()
+        .limit(MOST_AT_ONCE)
+    )
+    ids = [id_ for (id_,) in tuples(rows)]
+    for id_ in ids:
+        with gateway.change(SYSTEM, now=now) as tx:
+            OfferedSlot.update(state=OfferState.FREED.value).where(
+                OfferedSlot.appointment == id_,
+                OfferedSlot.state == OfferState.HELD,
+                OfferedSlot.held_until <= now,
+            ).execute()
+            tx.touch(tx.appointment(id_))
+    return len(ids)

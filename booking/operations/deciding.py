@@ -1,0 +1,198 @@
+"""What a clinician decides about a request: accept, deny with or without offers, take it back."""
+
+from datetime import datetime, timedelta
+
+from booking import availability, gateway, notifications, policy
+from booking.availability import STAFF_MAY_WAIVE, Slot, Wish, plan
+from booking.gateway import Actor, ChangedMeanwhile, Key, once
+from booking.lifecycle import Event, State
+from booking.models import Appointment, Client, History, Modality, OfferedSlot
+from booking.notifications import Kind
+from booking.operations.requesting import NOTHING_PENDING, confirm, slot_columns
+
+
+class TooLateToUndo(Exception):
+    """The message is on its way, or the client has already answered."""
+
+
+class OffersOverlap(Exception):
+    """Two of the ticked slots are at the same time."""
+
+
+@once(Appointment)
+def accept(
+    appointment_id: int, *, version: int, actor: Actor, now: datetime, key: Key | None = None
+) -> Appointment:
+    """The clinician says yes; everything is checked again in the transaction that writes it.
+
+    Raises:
+        ChangedMeanwhile: withdrawn, expired or decided by somebody else.
+        NotFree: hours, rooms or the agenda have changed since it was asked for.
+    """
+    with gateway.change(actor, now=now, key=key) as tx:
+        appointment = tx.appointment(appointment_id, version=version)
+        _still_open(appointment, now)
+        slot = availability.slot(
+            availability.wish_of(appointment),
+            appointment.starts_at,
+            now=now,
+            waived=STAFF_MAY_WAIVE,
+            keep_room=appointment.room_id,
+        )
+        confirm(tx, appointment, Event.ACCEPT, slot, decided_at=now)
+        _owe_after_undo(Kind.REQUEST_ACCEPTED, appointment, now)
+        return tx.answer(appointment)
+
+
+def _still_open(appointment: Appointment, now: datetime) -> None:
+    if appointment.answer_by is not None and appointment.answer_by <= now:
+        raise ChangedMeanwhile(appointment.id)
+    if appointment.status is not State.REQUESTED:
+        raise ChangedMeanwhile(appointment.id)
+
+
+def _owe_after_undo(kind: Kind, appointment: Appointment, now: datetime) -> None:
+    notifications.owe(
+        kind, appointment, now=now, due_at=now + timedelta(seconds=plan().practice.undo_seconds)
+    )
+
+
+@once(Appointment)
+def deny(
+    appointment_id: int,
+    *,
+    version: int,
+    actor: Actor,
+    offers: tuple[Slot, ...] = (),
+    reasons: dict[datetime, tuple[int, tuple[str, ...]]] | None = None,
+    note: str = "",
+    now: datetime,
+    key: Key | None = None,
+) -> Appointment:
+    """The clinician says no; the client is told, and may have `offers`, which are held for them.
+
+    `reasons` gives the price and reason keys of an offer by its start.
+
+    Raises:
+        ChangedMeanwhile: the request is no longer what the clinician saw.
+        NotFree: one of the ticked slots went meanwhile.
+        OffersOverlap: two of them are at the same time.
+    """
+    with gateway.change(actor, now=now, key=key) as tx:
+        appointment = tx.appointment(appointment_id, version=version)
+        if appointment.status is not State.DENIED:  # Denied already: other slots may be offered.
+            _still_open(appointment, now)
+        practice = plan().practice
+        asked_until = int(appointment.answer_by.timestamp()) if appointment.answer_by else 0
+        held = [
+            (slot, policy.offer_held_until(practice, slot.starts_at, now=now))
+            for slot in _checked(appointment, offers, now)
+        ]
+        answer_by = max((until for _, until in held), default=None)
+        tx.apply(
+            appointment,
+            Event.OFFER if held else Event.DENY,
+            detail={"answer_by": asked_until, "offers": len(held)},
+            decided_at=now,
+            note=note,
+            **NOTHING_PENDING
+            | {
+                "answer_by": answer_by,
+                "halfway_at": answer_by and policy.halfway(now, answer_by),
+            },
+        )
+        for rank, (slot, until) in enumerate(held, start=1):
+            cost, why = (reasons or {}).get(slot.starts_at, (0, ()))
+            OfferedSlot.create(
+                appointment=appointment,
+                rank=rank,
+                held_until=until,
+                cost=cost,
+                reasons=list(why),
+                **slot_columns(slot),
+            )
+        _owe_after_undo(Kind.SLOTS_OFFERED if held else Kind.REQUEST_DENIED, appointment, now)
+        return tx.answer(appointment)
+
+
+def _checked(appointment: Appointment, offers: tuple[Slot, ...], now: datetime) -> list[Slot]:
+    """The offers as they can be held now, in order of time, no two at once."""
+    margin = timedelta(minutes=appointment.buffer_before + appointment.buffer_after)
+    checked: list[Slot] = []
+    for offer in sorted(offers, key=lambda slot: slot.starts_at):
+        if checked and offer.starts_at < checked[-1].ends_at + (
+            margin if offer.clinician_id == checked[-1].clinician_id else timedelta()
+        ):
+            raise OffersOverlap
+        wish = Wish(
+            service_id=appointment.service_id,
+            modality=Modality(offer.modality),
+            location_id=offer.location_id,
+            clinician_ids=(offer.clinician_id,),
+            person_ids=appointment.client.person_ids,
+            chain=appointment.chain,
+        )
+        checked.append(
+            availability.slot(
+                wish, offer.starts_at, now=now, waived=STAFF_MAY_WAIVE, keep_room=offer.room_id
+            )
+        )
+    if any(policy.offer_held_until(plan().practice, s.starts_at, now=now) <= now for s in checked):
+        raise availability.NotFree([availability.Rule.NOTICE])
+    return checked
+
+
+def may_undo(appointment: Appointment, *, now: datetime) -> bool:
+    """Whether «Deshacer» is still offered: some seconds after a decision about a request."""
+    until = policy.undoable_until(plan().practice, appointment)
+    return until is not None and now < until and _decision(appointment) is not None
+
+
+def _decision(appointment: Appointment) -> History | None:
+    """The last change, if it was a decision about a pending request."""
+    return History.get_or_none(
+        History.appointment == appointment,
+        History.version == appointment.version,
+        History.before == State.REQUESTED,
+        History.event.in_([Event.ACCEPT, Event.DENY, Event.OFFER]),
+    )
+
+
+@once(Appointment)
+def undo(
+    appointment_id: int, *, actor: Actor, now: datetime, key: Key | None = None
+) -> Appointment:
+    """«Deshacer»: the request is pending again, as if nothing had been decided.
+
+    Raises:
+        TooLateToUndo: the time is over, the message left, or the client was faster.
+        SlotTaken: the freed time went to somebody else.
+    """
+    with gateway.change(actor, now=now, key=key) as tx:
+        appointment = tx.appointment(appointment_id)
+        decision = _decision(appointment)
+        if decision is None or not may_undo(appointment, now=now):
+            raise TooLateToUndo
+        if not notifications.withdraw(appointment, version=appointment.version):
+            raise TooLateToUndo
+        OfferedSlot.delete().where(OfferedSlot.appointment == appointment).execute()
+        Client.update(known_since=None).where(
+            Client.id == appointment.client_id, Client.known_since == appointment.decided_at
+        ).execute()
+        answer_by = availability.instant(decision.detail["answer_by"] // 60)
+        tx.apply(
+            appointment,
+            Event.UNDO,
+            decided_at=None,
+            note="",
+            answer_by=answer_by,
+            halfway_at=policy.halfway(now, answer_by),
+            remind_at=None,
+        )
+        replaced = Appointment.get_or_none(
+            Appointment.id == appointment.replaces_id, Appointment.state == State.MOVED
+        )
+        if replaced is not None:
+            remind_at = policy.reminder_at(plan().practice, replaced.starts_at, now=now)
+            tx.apply(replaced, Event.UNDO, remind_at=remind_at)
+        return tx.answer(appointment)

@@ -1,0 +1,100 @@
+"""Adding the people whom an account may ask for, and the records that staff keep."""
+
+from datetime import date, datetime
+
+from booking import gateway
+from booking.gateway import Actor, Key, once
+from booking.models import Access, Account, Client, ClientKind, Relation
+
+
+@once(Client)
+def add_minor(
+    account: Account,
+    *,
+    name: str,
+    birth_date: date,
+    now: datetime,
+    key: Key | None = None,
+) -> Client:
+    """A child in the account holder's care."""
+    with gateway.change(gateway.client(account), now=now, key=key) as tx:
+        minor = Client.create(
+            kind=ClientKind.MINOR.value, name=name, birth_date=birth_date, created_at=now
+        )
+        Access.create(account=account, client=minor, relation=Relation.GUARDIAN.value)
+        return tx.answer(minor)
+
+
+@once(Client)
+def add_partner(account: Account, *, name: str, now: datetime, key: Key | None = None) -> Client:
+    """The account holder and their partner, who come together as a couple."""
+    with gateway.change(gateway.client(account), now=now, key=key) as tx:
+        own = self_of(account)
+        partner = Client.create(name=name, created_at=now)
+        couple = Client.create(
+            kind=ClientKind.COUPLE.value,
+            name=f"{own.name} y {name}",
+            first_member=own,
+            second_member=partner,
+            known_since=own.known_since,
+            clinician=own.clinician_id,
+            created_at=now,
+        )
+        Access.create(account=account, client=couple, relation=Relation.PARTNER.value)
+        return tx.answer(couple)
+
+
+def self_of(account: Account) -> Client:
+    """The account holder as a client."""
+    found: Client = (
+        Client.select()
+        .join(Access)
+        .where(Access.account == account, Access.relation == Relation.SELF)
+        .order_by(Client.id)
+        .get()
+    )
+    return found
+
+
+@once(Client)
+def add_client(
+    *,
+    name: str,
+    email: str,
+    phone: str,
+    actor: Actor,
+    now: datetime,
+    key: Key | None = None,
+) -> Client:
+    """A record that staff make of somebody who telephones; known to the practice from now on."""
+    with gateway.change(actor, now=now, key=key) as tx:
+        return tx.answer(
+            Client.create(
+                name=name,
+                email=email.lower(),
+                phone=phone,
+                known_since=now,
+                created_at=now,
+                clinician=actor.account.clinician_id if actor.account else None,
+            )
+        )
+
+
+def is_minor(birth_date: date, today: date) -> bool:
+    """Born in the past, and not yet eighteen."""
+    age = (
+        today.year
+        - birth_date.year
+        - ((today.month, today.day) < (birth_date.month, birth_date.day))
+    )
+    return birth_date <= today and age < 18
+
+
+def set_zone(account: Account, zone: str) -> None:
+    """The zone in which the account holder reads the times of video sessions."""
+    Account.update(zone=zone).where(Account.id == account.id).execute()
+
+
+def set_language(account: Account, language: str) -> None:
+    """The language for pages and mails."""
+    Account.update(language=language).where(Account.id == account.id).execute()

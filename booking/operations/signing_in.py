@@ -1,0 +1,246 @@
+"""How people prove who they are: one mail with a code and a link, good once; sessions are rows."""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from booking import links, notifications
+from booking.db import transaction
+from booking.models import (
+    Access,
+    Account,
+    Client,
+    ClientKind,
+    Relation,
+    SignIn,
+    WebSession,
+)
+
+CLIENT_MINUTES, STAFF_MINUTES = 20, 10  # How long a code is good; mail to old phones is slow.
+CLIENT_SESSION, STAFF_SESSION = timedelta(days=90), timedelta(hours=12)
+MOST_TRIES = 5
+MOST_MAILS_AN_HOUR = 5
+
+
+class TooManyMails(Exception):
+    """This address was sent enough mails for now."""
+
+
+class WrongCode(Exception):
+    """Not the code we sent; `left` tries remain."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__(left)
+        self.left = left
+
+
+class DeadLink(Exception):
+    """Used, too old, withdrawn by too many tries, or never ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a new client tells about themselves."""
+
+    name: str
+    email: str
+    phone: str
+    consented: bool
+    minor_name: str = ""  # Whoever asks for a child says the child's name, too.
+    minor_birth_date: str = ""  # ISO, or empty.
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A fresh session: the cookie's token is told once and kept only as a hash."""
+
+    account: Account
+    token: str
+    expires_at: datetime
+    next_path: str
+
+
+def ask_for_mail(
+    email: str,
+    *,
+    browser: str,
+    next_path: str,
+    language: str,
+    now: datetime,
+    registration: Registration | None = None,
+) -> SignIn:
+    """Begin a proof of `email`; the same to see and to time whether or not we know the address.
+
+    A known address gets the mail; so does an unknown one that registers.
+
+    Raises:
+        TooManyMails: more than the hour's share for this address.
+    """
+    email = email.lower()
+    account = Account.get_or_none(Account.email == email, Account.disabled_at.is_null())
+    good_for = timedelta(
+        minutes=STAFF_MINUTES if account is not None and account.staff else CLIENT_MINUTES
+    )
+    with transaction():
+        recent = (
+            SignIn.select()
+            .where(
+                SignIn.email == email,
+                SignIn.browser != "",  # Links in other mails do not count.
+                SignIn.created_at > now - timedelta(hours=1),
+            )
+            .count()
+        )
+        if recent >= MOST_MAILS_AN_HOUR:
+            raise TooManyMails
+        sign_in = SignIn.create(
+            email=email,
+            account=account,
+            registration=_as_json(registration) if registration and account is None else None,
+            nonce=links.new_nonce(),
+            browser=links.hashed(browser),
+            next_path=next_path,
+            created_at=now,
+            expires_at=now + good_for,
+        )
+        if account is not None or registration is not None:
+            notifications.owe_sign_in(sign_in, language=language, now=now)
+    return sign_in
+
+
+def _as_json(registration: Registration) -> dict[str, object]:
+    return {name: getattr(registration, name) for name in registration.__slots__}
+
+
+def prove_by_code(
+    sign_in_id: int, code: str, *, browser: str, secret_key: str, now: datetime
+) -> SignedIn:
+    """The code, typed into the browser that asked for it.
+
+    Raises:
+        WrongCode: with the tries left.
+        DeadLink: used, too old, tried too often, or asked for in another browser.
+    """
+    with transaction():
+        sign_in = SignIn.get_or_none(
+            SignIn.id == sign_in_id, SignIn.browser == links.hashed(browser)
+        )
+        if sign_in is None or sign_in.tries >= MOST_TRIES:
+            raise DeadLink
+        wrong = not hmac.compare_digest(
+            links.code(secret_key, sign_in.nonce).encode(), code.encode()
+        )
+        if not wrong:
+            return _consume(sign_in, now)
+        SignIn.update(tries=SignIn.tries + 1).where(SignIn.id == sign_in.id).execute()
+    raise WrongCode(MOST_TRIES - sign_in.tries - 1)
+
+
+def find(token: str, *, secret_key: str) -> SignIn | None:
+    """The proof that a link leads to; looking changes nothing."""
+    nonce = links.nonce_of(secret_key, token)
+    return None if nonce is None else SignIn.get_or_none(SignIn.nonce == nonce)
+
+
+def is_alive(sign_in: SignIn, *, now: datetime) -> bool:
+    """Whether the proof can still be used."""
+    return sign_in.used_at is None and now < sign_in.expires_at
+
+
+def prove_by_link(token: str, *, secret_key: str, now: datetime) -> SignedIn:
+    """The link, in whichever browser the mail was read.
+
+    Raises:
+        DeadLink: used, too old, or not ours.
+    """
+    with transaction():
+        sign_in = find(token, secret_key=secret_key)
+        if sign_in is None:
+            raise DeadLink
+        return _consume(sign_in, now)
+
+
+def _consume(sign_in: SignIn, now: datetime) -> SignedIn:
+    used = (
+        SignIn.update(used_at=now)
+        .where(SignIn.id == sign_in.id, SignIn.used_at.is_null(), SignIn.expires_at > now)
+        .execute()
+    )
+    if not used:
+        raise DeadLink
+    account = Account.get_or_none(Account.email == sign_in.email)
+    if account is None and sign_in.registration is not None:
+        account = _register(Registration(**sign_in.registration), now)
+    if account is None or account.disabled_at is not None:
+        raise DeadLink
+    return open_session(account, next_path=sign_in.next_path, now=now)
+
+
+def open_session(account: Account, *, now: datetime, next_path: str = "") -> SignedIn:
+    """Sign somebody in on one device."""
+    token = secrets.token_urlsafe(32)
+    expires_at = now + (STAFF_SESSION if account.staff else CLIENT_SESSION)
+    WebSession.create(
+        token_hash=links.hashed(token), account=account, created_at=now, expires_at=expires_at
+    )
+    return SignedIn(account, token, expires_at, next_path)
+
+
+def account_of_session(token: str, *, now: datetime) -> Account | None:
+    """Who is signed in with this token, if anybody still is."""
+    found: Account | None = (
+        Account.select()
+        .join(WebSession)
+        .where(
+            WebSession.token_hash == links.hashed(token),
+            WebSession.ended_at.is_null(),
+            WebSession.expires_at > now,
+            Account.disabled_at.is_null(),
+        )
+        .first()
+    )
+    return found
+
+
+def sign_out(token: str, *, now: datetime, everywhere: bool = False) -> None:
+    """End this session, or all of the account's."""
+    with transaction():
+        this = WebSession.token_hash == links.hashed(token)
+        if everywhere:
+            account = WebSession.select(WebSession.account).where(this)
+            this = WebSession.account.in_(account)
+        WebSession.update(ended_at=now).where(this, WebSession.ended_at.is_null()).execute()
+
+
+def _register(registration: Registration, now: datetime) -> Account:
+    """A new account; a record that the practice's staff made with this address becomes theirs."""
+    account = Account.create(
+        email=registration.email,
+        name=registration.name,
+        phone=registration.phone,
+        created_at=now,
+        consented_at=now if registration.consented else None,
+    )
+    known = list(
+        Client.select().where(Client.email == registration.email, Client.kind == ClientKind.ADULT)
+    )
+    own = known or [
+        Client.create(
+            name=registration.name,
+            email=registration.email,
+            phone=registration.phone,
+            created_at=now,
+        )
+    ]
+    for client in own:
+        Access.create(account=account, client=client, relation=Relation.SELF.value)
+    if registration.minor_name:
+        minor = Client.create(
+            kind=ClientKind.MINOR.value,
+            name=registration.minor_name,
+            birth_date=registration.minor_birth_date or None,
+            created_at=now,
+        )
+        Access.create(account=account, client=minor, relation=Relation.GUARDIAN.value)
+    return account

@@ -1,0 +1,88 @@
+"""Sends what is owed: claims a row under a lease, renders, hands to the mailer, records.
+
+Sent at least once: a worker that dies between sending and recording leaves a row that is sent
+again with the same Message-ID. What fails is tried again for three days, then given up visibly.
+"""
+
+import logging
+import random
+from datetime import datetime, timedelta
+
+from booking.db import transaction, tuples
+from booking.letters import compose
+from booking.mailer import Mailer, RefusedForGood
+from booking.models import Delivery, OutboxMessage
+from booking.settings import Settings
+
+LEASE = timedelta(minutes=5)
+GIVE_UP_AFTER = timedelta(days=3)
+MOST_AT_ONCE = 50
+
+log = logging.getLogger(__name__)
+
+
+def drain(mailer: Mailer, settings: Settings, *, now: datetime) -> int:
+    """Send everything that is due, a batch at most; how many were sent."""
+    due = (
+        OutboxMessage.select(OutboxMessage.id)
+        .where(
+            OutboxMessage.state == Delivery.WAITING,
+            OutboxMessage.due_at <= now,
+            OutboxMessage.claimed_until.is_null() | (OutboxMessage.claimed_until <= now),
+        )
+        .order_by(OutboxMessage.due_at, OutboxMessage.id)
+        .limit(MOST_AT_ONCE)
+    )
+    return sum(_send(id_, mailer, settings, now) for (id_,) in tuples(due))
+
+
+def _send(id_: int, mailer: Mailer, settings: Settings, now: datetime) -> bool:
+    message = _claim(id_, now)
+    if message is None:
+        return False
+    try:
+        mailer.send(compose(message, settings, now=now))
+    except RefusedForGood as refused:
+        _record(message, state=Delivery.DEAD, error=str(refused))
+        return False
+    except Exception as error:  # Whatever happened to one message, the others still go out.
+        log.warning("message %s was not sent: %s", message.id, type(error).__name__)
+        _postpone(message, error, now)
+        return False
+    _record(message, state=Delivery.SENT, sent_at=now)
+    return True
+
+
+def _claim(id_: int, now: datetime) -> OutboxMessage | None:
+    with transaction():
+        claimed = (
+            OutboxMessage.update(claimed_until=now + LEASE, attempts=OutboxMessage.attempts + 1)
+            .where(
+                OutboxMessage.id == id_,
+                OutboxMessage.state == Delivery.WAITING,
+                OutboxMessage.claimed_until.is_null() | (OutboxMessage.claimed_until <= now),
+            )
+            .execute()
+        )
+        return OutboxMessage.get_by_id(id_) if claimed else None
+
+
+def _postpone(message: OutboxMessage, error: Exception, now: datetime) -> None:
+    if now - message.created_at >= GIVE_UP_AFTER:
+        _record(message, state=Delivery.DEAD, error=repr(error))
+        return
+    minutes = min(60, 2 ** (message.attempts - 1)) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, no secret.
+    _record(
+        message,
+        state=Delivery.WAITING,
+        error=repr(error),
+        due_at=now + timedelta(minutes=minutes),
+        claimed_until=None,
+    )
+
+
+def _record(message: OutboxMessage, *, state: Delivery, **columns: object) -> None:
+    with transaction():
+        OutboxMessage.update(state=state.value, **columns).where(
+            OutboxMessage.id == message.id
+        ).execute()

@@ -1,0 +1,1 @@
+"""Every read that a page needs, by page; a constant number of queries each."""

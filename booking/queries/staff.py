@@ -1,0 +1,396 @@
+"""What the clinicians' and managers' pages read."""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from peewee import ModelSelect
+
+from booking import gateway
+from booking.availability import ONE_DAY, Plan, Wish, instant, plan, wall
+from booking.db import tuples
+from booking.gateway import Actor, NotYours, Role
+from booking.lifecycle import OPEN, State
+from booking.models import (
+    Access,
+    Account,
+    Appointment,
+    BlockedTime,
+    Client,
+    Clinician,
+    History,
+    Location,
+    Modality,
+    OfferedSlot,
+    OfferState,
+    Room,
+    Service,
+)
+
+MOST_ROWS = 100
+MOST_CLIENTS = 50
+
+
+def clinicians(the: Plan, actor: Actor) -> list[Clinician]:
+    """Whose agendas the actor may see: their own first, a manager all of them."""
+    own = actor.account.clinician_id if actor.account else None
+    return sorted(
+        (
+            c
+            for c in the.clinicians.values()
+            if c.id == own or (c.active and actor.role is Role.MANAGER)
+        ),
+        key=lambda c: (c.id != own, c.position, c.id),
+    )
+
+
+def _joined() -> "ModelSelect[Appointment]":
+    rows: ModelSelect[Appointment] = (
+        Appointment.select(Appointment, Client, Service, Clinician, Location, Room, Account)
+        .join(Client)
+        .switch(Appointment)
+        .join(Service)
+        .switch(Appointment)
+        .join(Clinician)
+        .switch(Appointment)
+        .join(Location, "LEFT OUTER JOIN", on=Appointment.location)
+        .switch(Appointment)
+        .join(Room, "LEFT OUTER JOIN")
+        .switch(Appointment)
+        .join(Account, "LEFT OUTER JOIN")
+    )
+    return rows
+
+
+def appointment(actor: Actor, appointment_id: int) -> Appointment:
+    """One appointment in this actor's scope.
+
+    Raises:
+        NotYours: no such row, or another clinician's.
+    """
+    found = _joined().where(Appointment.id == appointment_id, gateway.scope(actor)).first()
+    if found is None:
+        raise NotYours
+    row: Appointment = found
+    return row
+
+
+def pending(
+    actor: Actor, *, clinician: Clinician | None, now: datetime
+) -> tuple[list[Appointment], int]:
+    """Requests that wait for an answer, the oldest first, and how many there are in all."""
+    rows = _pending(actor, now)
+    if clinician is not None:
+        rows = rows.where(Appointment.clinician == clinician)
+    found = list(rows.limit(MOST_ROWS))
+    return found, len(found) if len(found) < MOST_ROWS else rows.count()
+
+
+def next_pending(actor: Actor, *, now: datetime) -> Appointment | None:
+    """The request that has waited longest."""
+    found: Appointment | None = _pending(actor, now).first()
+    return found
+
+
+def _pending(actor: Actor, now: datetime) -> "ModelSelect[Appointment]":
+    return (
+        _joined()
+        .where(
+            gateway.scope(actor), Appointment.state == State.REQUESTED, Appointment.answer_by > now
+        )
+        .order_by(Appointment.asked_at, Appointment.id)
+    )
+
+
+def history(appointment: Appointment) -> list[History]:
+    """What happened to the appointment and who did it, oldest first."""
+    return list(
+        History.select(History, Account)
+        .join(Account, "LEFT OUTER JOIN")
+        .where(History.appointment == appointment)
+        .order_by(History.version)
+    )
+
+
+class Takes(StrEnum):
+    """What takes, or makes, a clinician's time."""
+
+    HOURS = "hours"  # Working hours: what the rest lies in.
+    SESSION = "session"
+    REQUEST = "request"
+    HOLD = "hold"  # A slot that is offered, and kept for one client.
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One line of an agenda; minutes before and after are the clinician's own."""
+
+    takes: Takes
+    starts_at: datetime
+    ends_at: datetime
+    zone: ZoneInfo
+    location: Location | None = None
+    video: bool = False
+    appointment: Appointment | None = None
+    blocked: BlockedTime | None = None
+    before: int = 0
+    after: int = 0
+    all_day: bool = False
+
+    def meets(self, start: datetime, end: datetime) -> bool:
+        """Whether it lies, minutes before and after included, on some of the stretch."""
+        return self.starts_at - timedelta(minutes=self.before) < end and start < (
+            self.ends_at + timedelta(minutes=self.after)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A clinician's day: `remark` names the holiday, or says why it is not as every week."""
+
+    day: date
+    remark: str
+    items: list[Item]
+
+
+def agenda(clinician_id: int, first: date, days: int = 1) -> list[Day]:
+    """A clinician's days, each in order of time; three queries, however many days."""
+    the = plan()
+    wanted = [first + timedelta(days=n) for n in range(days)]
+    home = the.zone(None)
+    since, until = wall(first, 0, home) - ONE_DAY, wall(wanted[-1], 0, home) + 2 * ONE_DAY
+    taken = [
+        *_sessions(the, clinician_id, since, until),
+        *_holds(the, clinician_id, since, until),
+    ]
+    blocked = _blocked(clinician_id, since, until)
+    order = list(Takes)
+    return [
+        Day(
+            day,
+            the.holidays.get(day, "") or _why_different(the, clinician_id, day),
+            sorted(
+                [
+                    *_hours(the, clinician_id, day),
+                    *(i for i in taken if i.starts_at.astimezone(i.zone).date() == day),
+                    *_blocked_on(day, blocked, home),
+                ],
+                key=lambda item: (item.starts_at, order.index(item.takes)),
+            ),
+        )
+        for day in wanted
+    ]
+
+
+def _hours(the: Plan, clinician_id: int, day: date) -> Iterator[Item]:
+    for block in the.blocks(clinician_id, day):
+        place = None if block.location is None else the.locations[int(block.location)]
+        yield Item(
+            takes=Takes.HOURS,
+            starts_at=instant(block.window.start),
+            ends_at=instant(block.window.end),
+            zone=the.zone(place.id if place else None),
+            location=place,
+            video=any(modality.value == Modality.VIDEO for modality in block.modalities),
+        )
+
+
+def _why_different(the: Plan, clinician_id: int, day: date) -> str:
+    hours = the.hours.get(clinician_id, ())
+    return next((row.reason for row in hours if row.day == day and row.reason), "")
+
+
+def _sessions(the: Plan, clinician_id: int, since: datetime, until: datetime) -> Iterator[Item]:
+    shown = [State.REQUESTED, State.CONFIRMED, State.ATTENDED, State.NO_SHOW]
+    for row in _joined().where(
+        Appointment.clinician == clinician_id,
+        Appointment.starts_at.between(since, until),
+        Appointment.state.in_(shown),
+    ):
+        yield _item(
+            the, Takes.REQUEST if row.status is State.REQUESTED else Takes.SESSION, row, row
+        )
+
+
+def _holds(the: Plan, clinician_id: int, since: datetime, until: datetime) -> Iterator[Item]:
+    for slot in (
+        OfferedSlot.select(OfferedSlot, Appointment, Client, Service)
+        .join(Appointment)
+        .join(Client)
+        .switch(Appointment)
+        .join(Service)
+        .where(
+            OfferedSlot.clinician == clinician_id,
+            OfferedSlot.starts_at.between(since, until),
+            OfferedSlot.state == OfferState.HELD,
+        )
+    ):
+        yield _item(the, Takes.HOLD, slot, slot.appointment)
+
+
+def _item(
+    the: Plan, takes: Takes, slot: Appointment | OfferedSlot, appointment: Appointment
+) -> Item:
+    return Item(
+        takes=takes,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        zone=the.zone(slot.clinician_location_id),
+        location=the.locations.get(slot.clinician_location_id or 0),
+        video=slot.modality == Modality.VIDEO,
+        appointment=appointment,
+        before=appointment.buffer_before,
+        after=appointment.buffer_after,
+    )
+
+
+def _blocked(clinician_id: int, since: datetime, until: datetime) -> list[BlockedTime]:
+    return list(
+        BlockedTime.select().where(
+            BlockedTime.clinician == clinician_id,
+            BlockedTime.starts_at < until,
+            BlockedTime.ends_at > since,
+            BlockedTime.removed_at.is_null(),
+        )
+    )
+
+
+def _blocked_on(day: date, rows: list[BlockedTime], zone: ZoneInfo) -> Iterator[Item]:
+    """What of the blocked times falls on a day: one of several days is on each of them."""
+    opens, closes = wall(day, 0, zone), wall(day, 24 * 60, zone)
+    for row in rows:
+        start, end = max(row.starts_at, opens), min(row.ends_at, closes)
+        if start < end:
+            yield Item(
+                takes=Takes.BLOCKED,
+                starts_at=start,
+                ends_at=end,
+                zone=zone,
+                blocked=row,
+                all_day=(start, end) == (opens, closes),
+            )
+
+
+def zone_on(the: Plan, clinician_id: int, day: date) -> ZoneInfo:
+    """The zone of the office where a clinician's day begins; without one, the practice's."""
+    return next((item.zone for item in _hours(the, clinician_id, day)), the.zone(None))
+
+
+def obstacles(wish: Wish, starts_at: datetime) -> list[Item]:
+    """What the clinician does on the day of a time that cannot be had, nearest to it first."""
+    the = plan()
+    day = starts_at.astimezone(the.zone(wish.location_id)).date()
+    found = [
+        item
+        for clinician_id in wish.clinician_ids
+        for item in agenda(clinician_id, day)[0].items
+        if item.takes in (Takes.SESSION, Takes.REQUEST, Takes.HOLD)
+        and item.appointment is not None
+        and item.appointment.chain != wish.chain
+    ]
+    return sorted(found, key=lambda item: abs(item.starts_at - starts_at))
+
+
+def blocked_time(actor: Actor, blocked_id: int) -> BlockedTime:
+    """One blocked time in this actor's scope.
+
+    Raises:
+        NotYours: no such row, or another clinician's.
+    """
+    row = BlockedTime.get_or_none(BlockedTime.id == blocked_id)
+    if row is None or (
+        actor.role is not Role.MANAGER
+        and (actor.account is None or row.clinician_id != actor.account.clinician_id)
+    ):
+        raise NotYours
+    found: BlockedTime = row
+    return found
+
+
+def booked_within(blocked: BlockedTime) -> list[Item]:
+    """What was there before the time was blocked, and stays until somebody moves it."""
+    the = plan()
+    span = blocked.starts_at - ONE_DAY, blocked.ends_at
+    found = [
+        *_sessions(the, blocked.clinician_id, *span),
+        *_holds(the, blocked.clinician_id, *span),
+    ]
+    inside = [i for i in found if i.starts_at < blocked.ends_at and i.ends_at > blocked.starts_at]
+    return sorted(inside, key=lambda item: item.starts_at)
+
+
+def _clients(actor: Actor) -> "ModelSelect[Client]":
+    """A clinician's own: theirs by record or by an appointment, or nobody's yet."""
+    rows = Client.select()
+    if actor.role is Role.MANAGER:
+        return rows
+    mine = actor.account.clinician_id if actor.account else None
+    seen = Appointment.select(Appointment.client).where(Appointment.clinician == mine)
+    return rows.where((Client.clinician == mine) | Client.clinician.is_null() | Client.id.in_(seen))
+
+
+def clients(actor: Actor, text: str) -> tuple[list[Client], bool]:
+    """Clients whose name, e-mail address or telephone has `text` in it, and whether there are more.
+
+    SQLite knows no letters without accents, so names are compared here.
+    """
+    words = folded(text).split()
+    known = tuples(_clients(actor).select(Client.id, Client.name, Client.email, Client.phone))
+    found = sorted(
+        (folded(name), id_) for id_, name, email, phone in known if _has(words, name, email, phone)
+    )
+    page = [id_ for _, id_ in found[:MOST_CLIENTS]]
+    rows = Client.select().where(Client.id.in_(page))
+    by_id = {client.id: client for client in rows}
+    return [by_id[id_] for id_ in page], len(found) > MOST_CLIENTS
+
+
+def _has(words: list[str], name: str, email: str, phone: str) -> bool:
+    text, number = f"{folded(name)} {email}", _digits(phone)
+    asked = _digits("".join(words))
+    return all(word in text for word in words) or (
+        len(asked) >= 4 and not any(c.isalpha() for w in words for c in w) and asked in number
+    )
+
+
+def _digits(text: str) -> str:
+    return "".join(c for c in text if c.isdigit())
+
+
+def folded(text: str) -> str:
+    """As people type in a hurry: without accents and capitals."""
+    return "".join(
+        c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c)
+    )
+
+
+def client(actor: Actor, client_id: int) -> Client:
+    """One client in this actor's scope.
+
+    Raises:
+        NotYours: no such row, or only another clinician's.
+    """
+    found = _clients(actor).where(Client.id == client_id).first()
+    if found is None:
+        raise NotYours
+    row: Client = found
+    return row
+
+
+def contacts(client: Client) -> list[Account]:
+    """The accounts that act for a client."""
+    return list(Account.select().join(Access).where(Access.client == client).order_by(Account.id))
+
+
+def appointments_of(
+    actor: Actor, client: Client, *, now: datetime
+) -> tuple[list[Appointment], list[Appointment]]:
+    """A client's appointments in the actor's scope: open ones by date, others latest first."""
+    rows = _joined().where(Appointment.client == client, gateway.scope(actor))
+    found = list(rows.order_by(Appointment.starts_at.desc(), Appointment.id).limit(MOST_ROWS))
+    upcoming = [a for a in found if a.status in OPEN and (a.ends_at > now or a.answer_by)]
+    return upcoming[::-1], [a for a in found if a not in upcoming and a.status is not State.MOVED]

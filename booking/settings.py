@@ -1,0 +1,88 @@
+"""What the operator decides, read once from the environment; the only reader of `os.environ`."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+DEVELOPMENT_SECRET = "solo-para-demostracion-nunca-en-produccion"
+
+
+class Environment(StrEnum):
+    """Where the portal runs: the demo shows sign-in links and captured mail, production never."""
+
+    PRODUCTION = "production"
+    DEMO = "demo"
+
+
+class InvalidSettings(Exception):
+    """The environment asks for something that must not or cannot run; the text says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that differs between two installations of the same code."""
+
+    environment: Environment
+    data_dir: Path
+    database_url: str
+    secret_key: str
+    base_url: str
+    smtp_url: str | None = None
+    mail_from: str = "citas@localhost"
+
+    @property
+    def demo(self) -> bool:
+        return self.environment is Environment.DEMO
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach the portal over HTTPS (plain HTTP on a LAN works in the demo)."""
+        return urlsplit(self.base_url).scheme == "https"
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.base_url).netloc
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read and judge the `APP_*` variables.
+
+        Raises:
+            InvalidSettings: production without its secret, address or mail server.
+        """
+        try:
+            environment = Environment(environ.get("APP_ENV", "production"))
+        except ValueError:
+            raise InvalidSettings("APP_ENV debe ser «production» o «demo».") from None
+        data_dir = Path(environ.get("APP_DATA_DIR", ".data")).resolve()
+        settings = cls(
+            environment=environment,
+            data_dir=data_dir,
+            database_url=environ.get("APP_DATABASE_URL", f"sqlite:///{data_dir / 'citas.db'}"),
+            secret_key=environ.get("APP_SECRET_KEY", DEVELOPMENT_SECRET),
+            base_url=environ.get("APP_BASE_URL", "http://127.0.0.1:8000").rstrip("/"),
+            smtp_url=environ.get("APP_SMTP_URL"),
+            mail_from=environ.get("APP_MAIL_FROM", "citas@localhost"),
+        )
+        if environment is Environment.PRODUCTION:
+            settings._refuse_what_is_only_for_the_demo(environ)
+        return settings
+
+    def _refuse_what_is_only_for_the_demo(self, environ: Mapping[str, str]) -> None:
+        missing = [
+            name
+            for name in ("APP_SECRET_KEY", "APP_BASE_URL", "APP_SMTP_URL", "APP_MAIL_FROM")
+            if not environ.get(name)
+        ]
+        if missing:
+            raise InvalidSettings(f"En producción faltan: {', '.join(missing)}.")
+        if self.secret_key == DEVELOPMENT_SECRET or len(self.secret_key) < 32:
+            raise InvalidSettings(
+                "APP_SECRET_KEY debe ser propia y tener 32 caracteres o más, por ejemplo la salida"
+                " de: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        if not self.secure:
+            raise InvalidSettings("En producción APP_BASE_URL debe empezar por https://.")

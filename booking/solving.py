@@ -1,0 +1,141 @@
+"""Runs the solver in a warm child process with a deadline, so that a page always gets an answer.
+
+OR-Tools takes most of a second and some 80 MB to import: the child pays for that once. When it
+is slow, dies or is killed, the greedy proposals take its place, marked as unproven.
+"""
+
+import atexit
+import contextlib
+import logging
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+import solver
+
+DEADLINE_SECONDS = 2.5
+ROOT = Path(__file__).parent.parent
+READY = "ready"
+
+log = logging.getLogger(__name__)
+
+
+class _Child:
+    """The process that has OR-Tools loaded; started when first needed, replaced when lost."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._answers: queue.Queue[object] = queue.Queue()
+        self._importing = False
+
+    def ask(self, problem: solver.Problem, deadline_seconds: float) -> solver.Result | None:
+        """The child's answer, or None when there is none in time."""
+        if not self._turn.acquire(timeout=deadline_seconds):
+            return None
+        try:
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+            if self._importing:
+                self._answers.get(timeout=deadline_seconds)
+                self._importing = False
+            assert self._process is not None
+            assert self._process.stdin is not None
+            # A copy goes over, without the tables derived on this side.
+            pickle.dump(replace(problem), self._process.stdin, pickle.HIGHEST_PROTOCOL)
+            self._process.stdin.flush()
+            answer = self._answers.get(timeout=deadline_seconds)
+            if isinstance(answer, solver.Result):
+                return answer
+            log.error("solver: %s", answer)
+        except (OSError, queue.Empty) as error:
+            log.warning("solver: no answer (%s)", type(error).__name__)
+            if not self._importing:  # It will be there for the next one.
+                self._stop()
+        finally:
+            self._turn.release()
+        return None
+
+    def _start(self) -> None:
+        self._stop()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "booking.solving"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._answers = queue.Queue()
+        self._importing = True
+        threading.Thread(
+            target=_listen, args=(self._process.stdout, self._answers), daemon=True
+        ).start()
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                with contextlib.suppress(OSError):
+                    assert pipe is not None
+                    pipe.close()
+        self._process = None
+
+    def warm_up(self) -> None:
+        """Start importing now, and do not wait for it."""
+        with self._turn:
+            if self._process is None:
+                self._start()
+
+    def close(self) -> None:
+        with self._turn:
+            self._stop()
+
+
+_child = _Child()
+atexit.register(_child.close)
+warm_up = _child.warm_up
+close = _child.close
+
+
+def propose(
+    problem: solver.Problem, *, deadline_seconds: float = DEADLINE_SECONDS
+) -> solver.Result:
+    """The proven best proposals, or the greedy ones when the child cannot say in time."""
+    return _child.ask(problem, deadline_seconds) or solver.greedy(problem)
+
+
+def _listen(pipe: IO[bytes], answers: "queue.Queue[object]") -> None:
+    with contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
+        while True:
+            # The other end is our own child, started by us with our own code.
+            answers.put(pickle.load(pipe))  # noqa: S301
+
+
+def serve() -> None:
+    """The child's life: answer until the other end closes."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # Whatever a library prints must not mix with the answers.
+    import ortools.sat.python.cp_model  # noqa: F401 - warming up is what this process is for.
+
+    def answer(value: object) -> None:
+        pickle.dump(value, answers, pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+
+    answer(READY)
+    with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
+        while True:
+            problem = pickle.load(sys.stdin.buffer)  # noqa: S301
+            try:
+                answer(solver.propose(problem))
+            except Exception as error:  # The parent has proposals of its own; it logs this.
+                answer(repr(error))
+
+
+if __name__ == "__main__":
+    serve()

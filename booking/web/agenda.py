@@ -1,0 +1,321 @@
+"""«Agenda»: a clinician's week, one appointment of it, and time that is kept free."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, abort, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from booking import operations
+from booking.availability import NotFree, Plan, Rule, Wish, plan, wall
+from booking.gateway import ChangedMeanwhile
+from booking.lifecycle import OPEN, Event, IllegalTransition, State
+from booking.models import Appointment, Clinician, OfferedSlot
+from booking.occupancy import SlotTaken
+from booking.operations.requesting import open_successor
+from booking.queries import portal
+from booking.queries import staff as queries
+from booking.queries.staff import Item, Takes
+from booking.web import words
+from booking.web.access import for_staff, staff_actor
+from booking.web.forms import Form, argument, key
+from booking.web.fragments import render, see_other
+from booking.web.language import say
+from booking.web.urls import now
+
+bp = Blueprint("agenda", __name__, url_prefix="/agenda")
+
+ONE_DAY, ONE_WEEK = timedelta(days=1), timedelta(days=7)
+FARTHEST = timedelta(days=5 * 366)
+LONGEST_BLOCK = timedelta(days=366)
+
+
+def staff_words() -> dict[str, object]:
+    """How staff's templates speak: times are those where the clinician sits."""
+    the = plan()
+
+    def zone_of(row: Appointment | OfferedSlot) -> ZoneInfo:
+        return the.zone(row.clinician_location_id or row.location_id)
+
+    return {
+        "zone_of": zone_of,
+        "home_zone": the.zone(None),
+        "status": lambda row: words.STAFF_STATUS[row.status],
+        "kind_words": words.STAFF_KIND,
+        "history_words": words.STAFF_HISTORY,
+        "Takes": Takes,
+    }
+
+
+bp.context_processor(staff_words)
+
+
+def chosen_clinician(the: Plan, name: str = "") -> tuple[Clinician, list[Clinician]]:
+    """Whose agenda is meant by a key, and who could be: the reader first, managers see all."""
+    all_of_them = queries.clinicians(the, staff_actor())
+    if not all_of_them:
+        abort(404)
+    return next((c for c in all_of_them if c.key == name), all_of_them[0]), all_of_them
+
+
+def why_not(taken: NotFree | SlotTaken, wish: Wish, starts_at: datetime) -> str:
+    """Why a time cannot be had, in words; and what is there already, with its time."""
+    rules = taken.rules if isinstance(taken, NotFree) else (Rule.AGENDA_CONFIRMED,)
+    told = [str(words.STAFF_NOT_FREE[rule]) for rule in rules if rule in words.STAFF_NOT_FREE]
+    if {Rule.AGENDA_CONFIRMED, Rule.AGENDA_HELD} & {*rules}:
+        told.insert(0, _collision(wish, starts_at))
+    return " ".join(told) or str(_("Ese horario no está libre."))
+
+
+def _collision(wish: Wish, starts_at: datetime) -> str:
+    service = plan().services[wish.service_id]
+    ends_at = starts_at + timedelta(minutes=service.minutes)
+    padded = (
+        starts_at - timedelta(minutes=service.buffer_before),
+        ends_at + timedelta(minutes=service.buffer_after),
+    )
+    near = queries.obstacles(wish, starts_at)
+    for item in near:
+        if item.starts_at < ends_at and starts_at < item.ends_at:
+            return str(_("Choca con %(what)s (%(start)s – %(end)s).", **_span(item)))
+    for item in near:
+        if item.meets(*padded):
+            return str(
+                _(
+                    "No quedan los minutos que hacen falta antes o después de %(what)s"
+                    " (%(start)s – %(end)s).",
+                    **_span(item),
+                )
+            )
+    for item in near:
+        if item.location is not None and item.location.id != wish.location_id:
+            return str(
+                _(
+                    "No da tiempo de llegar: hay %(what)s en %(place)s (%(start)s – %(end)s).",
+                    place=item.location.name,
+                    **_span(item),
+                )
+            )
+    return str(_("Otra cita ocupa ese horario."))
+
+
+def _span(item: Item) -> dict[str, str]:
+    return {
+        "what": str(words.TAKES[item.takes]),
+        "start": say().clock(item.starts_at, item.zone),
+        "end": say().clock(item.ends_at, item.zone),
+    }
+
+
+@bp.get("")
+@for_staff
+def week() -> ResponseReturnValue:
+    the = plan()
+    clinician, all_of_them = chosen_clinician(the, request.args.get("profesional", ""))
+    today = now().astimezone(the.zone(None)).date()
+    day = argument("semana", date.fromisoformat) or today
+    first = _monday(day if abs(day - today) <= FARTHEST else today)
+    return render(
+        "agenda/week.html",
+        days=queries.agenda(clinician.id, first, 7),
+        clinician=clinician,
+        clinicians=all_of_them,
+        first=first,
+        before=first - ONE_WEEK,
+        after=first + ONE_WEEK,
+        today=today,
+    )
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+@bp.get("/citas/<int:appointment_id>")
+@for_staff
+def appointment(appointment_id: int) -> ResponseReturnValue:
+    return appointment_page(appointment_id)
+
+
+def appointment_page(appointment_id: int, *, status: int = 200, alert: str = "") -> Response:
+    """One appointment, as staff see it; `alert` says why what was tried did not happen."""
+    row = queries.appointment(staff_actor(), appointment_id)
+    return render(
+        "agenda/appointment.html",
+        status=status,
+        alert=alert,
+        appointment=row,
+        history=queries.history(row),
+        offers=portal.offers(row, now=now()) if row.status is State.OFFERED else [],
+        before=portal.before(row),
+        successor=open_successor(row),
+        may_move=row.status is State.CONFIRMED and row.ends_at > now(),
+        may_cancel=row.status in OPEN and (row.status is State.OFFERED or row.ends_at > now()),
+        may_close=row.status is State.CONFIRMED and row.starts_at <= now(),
+        week=_monday(row.starts_at.astimezone(plan().zone(row.clinician_location_id)).date()),
+    )
+
+
+@bp.route("/citas/<int:appointment_id>/cancelar", methods=["GET", "POST"])
+@for_staff
+def cancel(appointment_id: int) -> ResponseReturnValue:
+    row = queries.appointment(staff_actor(), appointment_id)
+    if row.status is not State.OFFERED and row.ends_at <= now():
+        return appointment_page(row.id, status=409, alert=_("Esta cita ya pasó."))
+    if request.method == "GET":
+        if row.status not in OPEN:
+            return redirect(url_for("agenda.appointment", appointment_id=row.id), 303)
+        return render("agenda/cancel.html", appointment=row, successor=open_successor(row))
+    try:
+        operations.cancel_for_client(
+            row.id, version=version(), actor=staff_actor(), now=now(), key=key()
+        )
+    except (ChangedMeanwhile, IllegalTransition):
+        return appointment_page(
+            row.id, status=409, alert=_("La cita cambió mientras usted la veía. Así quedó:")
+        )
+    return see_other(url_for("agenda.appointment", appointment_id=row.id))
+
+
+def version() -> int:
+    """The version of the row that the form showed; garbage is no row's."""
+    text = request.form.get("version", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+@bp.get("/citas/<int:appointment_id>/mover")
+@for_staff
+def move(appointment_id: int) -> ResponseReturnValue:
+    """Leads to the page where staff choose another time."""
+    row = queries.appointment(staff_actor(), appointment_id)
+    if row.status is not State.CONFIRMED or row.ends_at <= now():
+        return redirect(url_for("agenda.appointment", appointment_id=row.id), 303)
+    the = plan()
+    place = "video" if row.location_id is None else the.locations[row.location_id].key
+    draft: dict[str, Any] = {
+        "servicio": row.service.key,
+        "consultorio": place,
+        "profesional": row.clinician.key,
+        "cambia": str(row.id),
+    }
+    return redirect(url_for("clients.time", client_id=row.client_id, **draft), 303)
+
+
+@bp.post("/citas/<int:appointment_id>/realizada")
+@for_staff
+def attended(appointment_id: int) -> ResponseReturnValue:
+    return _close(appointment_id, Event.ATTEND)
+
+
+@bp.post("/citas/<int:appointment_id>/no-asistio")
+@for_staff
+def missed(appointment_id: int) -> ResponseReturnValue:
+    return _close(appointment_id, Event.MISS)
+
+
+def _close(appointment_id: int, event: Event) -> Response:
+    try:
+        operations.close(appointment_id, event=event, actor=staff_actor(), now=now(), key=key())
+    except ChangedMeanwhile:
+        return appointment_page(
+            appointment_id,
+            status=409,
+            alert=_("Solo se anota lo que pasó con una cita confirmada que ya empezó."),
+        )
+    return see_other(url_for("agenda.appointment", appointment_id=appointment_id))
+
+
+@bp.route("/bloquear", methods=["GET", "POST"])
+@for_staff
+def block() -> ResponseReturnValue:
+    """Time of one's own that nobody can ask for; what is booked in it stays."""
+    the, form = plan(), Form()
+    clinician, all_of_them = chosen_clinician(
+        the, request.form.get("profesional") or request.args.get("profesional", "")
+    )
+    if request.method == "POST":
+        span = _read_span(form, the, clinician)
+        reason = form.text("motivo", most=200)
+        if span is not None and not form.errors:
+            blocked = operations.block_time(
+                clinician.id, *span, reason=reason, actor=staff_actor(), now=now(), key=key()
+            )
+            return see_other(url_for("agenda.blocked", blocked_id=blocked.id))
+    today = now().astimezone(the.zone(None)).date()
+    return render(
+        "agenda/block.html",
+        status=422 if form.errors else 200,
+        form=form,
+        clinician=clinician,
+        clinicians=all_of_them,
+        day=argument("dia", date.fromisoformat) or today,
+    )
+
+
+def _read_span(form: Form, the: Plan, clinician: Clinician) -> tuple[datetime, datetime] | None:
+    """From when until when, both in the zone of the office where the day begins."""
+    first = form.day("dia", required=_("Elija el día."))
+    last = form.day("hasta_dia", required="") if form.get("hasta_dia") else first
+    if form.checked("todo"):
+        opens, closes = 0, 24 * 60
+    else:
+        opens = form.minute("desde", required=_("Escriba desde qué hora.")) or 0
+        closes = form.minute("hasta", required=_("Escriba hasta qué hora.")) or 0
+    if form.errors or first is None or last is None:
+        return None
+    today = now().astimezone(the.zone(None)).date()
+    if abs(first - today) > FARTHEST or abs(last - today) > FARTHEST:
+        form.refuse("dia", _("Esa fecha está demasiado lejos. Revise el año."))
+        return None
+    zone = queries.zone_on(the, clinician.id, first)
+    start, end = wall(first, opens, zone), wall(last, closes, zone)
+    if end <= start:
+        form.refuse("hasta", _("El final debe ser posterior al comienzo."))
+    elif end <= now():
+        form.refuse("dia", _("Ese horario ya pasó."))
+    elif end - start > LONGEST_BLOCK:
+        form.refuse("hasta_dia", _("Bloquee un año como máximo."))
+    return start, end
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time in the zone in which it is told."""
+
+    starts_at: datetime
+    ends_at: datetime
+    zone: ZoneInfo
+
+
+@bp.get("/bloqueos/<int:blocked_id>")
+@for_staff
+def blocked(blocked_id: int) -> ResponseReturnValue:
+    """One blocked time, with what was booked in it before and stays."""
+    the, row = plan(), queries.blocked_time(staff_actor(), blocked_id)
+    zone = the.zone(None)
+    first = _monday(row.starts_at.astimezone(zone).date())
+    week_url = url_for(
+        "agenda.week",
+        semana=first.isoformat(),
+        profesional=the.clinicians[row.clinician_id].key,
+    )
+    if row.removed_at is not None:
+        return redirect(week_url, 303)
+    return render(
+        "agenda/blocked.html",
+        blocked=row,
+        span=Span(row.starts_at, row.ends_at, zone),
+        clinician=the.clinicians[row.clinician_id],
+        inside=queries.booked_within(row),
+        week_url=week_url,
+    )
+
+
+@bp.post("/bloqueos/<int:blocked_id>/quitar")
+@for_staff
+def unblock(blocked_id: int) -> ResponseReturnValue:
+    operations.unblock_time(blocked_id, actor=staff_actor(), now=now(), key=key())
+    return see_other(url_for("agenda.blocked", blocked_id=blocked_id))

@@ -1,0 +1,58 @@
+"""One URL, three answers: the page, the step alone, or one part of it. Alone speaks htmx."""
+
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, make_response, redirect, render_template
+from flask_login import current_user
+from htmx_flask import request as htmx_request
+
+from booking.availability import plan
+
+PAGE, FRAGMENT = "layouts/page.html", "layouts/fragment.html"
+
+
+def init_app(app: Flask) -> None:
+    app.jinja_env.globals["layout"] = PAGE  # For templates that are rendered without `render`.
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.after_request(_answer_for_htmx)
+
+
+def render(
+    template: str, *, parts: tuple[str, ...] = (), status: int = 200, **context: object
+) -> Response:
+    """The template as what the browser is going to replace: everything, the step, or a part.
+
+    A part `slots` of `requests/deny.html` is `requests/_slots.html` with the root id `slots`.
+    """
+    context["practice"] = plan().practice
+    wanted = htmx_request.htmx.target if _is_htmx() else None
+    if wanted in parts:
+        folder = template.rpartition("/")[0]
+        return make_response(render_template(f"{folder}/_{wanted}.html", **context), status)
+    layout = FRAGMENT if wanted and current_user.is_authenticated else PAGE
+    response = make_response(render_template(template, layout=layout, **context), status)
+    if layout is FRAGMENT and wanted != "step":
+        response.headers["HX-Retarget"] = "#step"
+        response.headers["HX-Reswap"] = "outerHTML show:window:top"
+    elif layout is PAGE and wanted:
+        response.headers["HX-Retarget"] = "body"
+        response.headers["HX-Reswap"] = "innerHTML show:window:top"
+    return response
+
+
+def see_other(location: str) -> Response:
+    """After a form that did something: the page that shows what it did."""
+    assert not urlsplit(location).netloc
+    return make_response(redirect(location, 303))
+
+
+def _is_htmx() -> bool:
+    return bool(htmx_request.htmx) and not htmx_request.htmx.history_restore_request
+
+
+def _answer_for_htmx(response: Response) -> Response:
+    if response.mimetype == "text/html":
+        response.vary.update(["HX-Request", "HX-Target", "Cookie"])
+        if _is_htmx() and response.status_code >= 400:
+            response.headers["HX-Push-Url"] = "false"
+    return response

@@ -1,0 +1,496 @@
+"""The guide's steps 3 to 7: service, office, day and time, for whom. The draft lives in the URL."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import wraps
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from booking import availability
+from booking.availability import NotFree, Plan, Wish, plan
+from booking.models import (
+    Account,
+    Appointment,
+    Client,
+    ClientKind,
+    Clinician,
+    Location,
+    Modality,
+    Service,
+)
+from booking.occupancy import SlotTaken
+from booking.operations import add_minor, add_partner, ask
+from booking.operations.people import is_minor
+from booking.operations.requesting import (
+    AlreadyMoving,
+    NotAllowed,
+    NotForThisClient,
+    TooManyPending,
+    pending_count,
+    suits,
+)
+from booking.queries import portal as queries
+from booking.web import words
+from booking.web.access import account, for_client
+from booking.web.errors import problem
+from booking.web.forms import Form, argument, key
+from booking.web.fragments import render, see_other
+from booking.web.urls import now
+
+bp = Blueprint("new_appointment", __name__, url_prefix="/citas/nueva")
+
+ANYBODY = "cualquiera"
+VIDEO = "video"
+NOON, EVENING = 12, 19
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What has been chosen so far, as the URL says; what is unknown there counts as not chosen."""
+
+    service: Service | None = None
+    location: Location | None = None
+    video: bool = False
+    clinician: Clinician | None = None
+    anybody: bool = False
+    starts_at: datetime | None = None
+    client: Client | None = None
+    replaces: Appointment | None = None
+
+    @property
+    def placed(self) -> bool:
+        return self.video or self.location is not None
+
+    @property
+    def location_id(self) -> int | None:
+        return self.location.id if self.location else None
+
+    def query(self) -> dict[str, Any]:
+        """The draft as query arguments."""
+        found = {
+            "servicio": self.service and self.service.key,
+            "consultorio": VIDEO if self.video else self.location and self.location.key,
+            "profesional": ANYBODY if self.anybody else self.clinician and self.clinician.key,
+            "hora": self.starts_at and self.starts_at.strftime("%Y-%m-%dT%H:%MZ"),
+            "para": self.client and str(self.client.id),
+            "cambia": self.replaces and str(self.replaces.id),
+        }
+        return {name: value for name, value in found.items() if value}
+
+    def url(self, step: str, **changes: object) -> str:
+        """The address of a step with some choices made or, with None, unmade."""
+        query = self.query()
+        for name, value in changes.items():
+            query.pop(name, None)
+            if value is not None:
+                query[name] = str(value)
+        return url_for(f"new_appointment.{step}", **query)
+
+
+def read_draft(the: Plan, who: Account) -> Draft:
+    """The draft of this request; a combination that nobody offers loses its later choices."""
+    draft = Draft()
+    replaced = argument("cambia", int)
+    if replaced is not None:
+        draft = replace(draft, replaces=queries.appointment(who, replaced))
+    client_id = argument("para", int)
+    people = {client.id: client for client in queries.people(who)}
+    if client_id in people:
+        draft = replace(draft, client=people[client_id])
+    service = the.service_by_key(request.args.get("servicio", ""))
+    if (
+        service is None
+        or not service.online
+        or service not in services_for(the, list(people.values()))
+    ):
+        return draft
+    draft = replace(draft, service=service)
+    place = request.args.get("consultorio", "")
+    if place == VIDEO and the.offered_at(service, None):
+        draft = replace(draft, video=True)
+    else:
+        location = the.location_by_key(place)
+        if location is None or not the.offered_at(service, location.id):
+            return draft
+        draft = replace(draft, location=location)
+    chosen = request.args.get("profesional", "")
+    offering = the.offered_at(service, draft.location_id)
+    if chosen == ANYBODY:
+        draft = replace(draft, anybody=True)
+    else:
+        clinician = the.clinician_by_key(chosen)
+        if clinician is not None and clinician.id in {c.id for c in offering}:
+            draft = replace(draft, clinician=clinician)
+        elif len(offering) == 1:
+            draft = replace(draft, clinician=offering[0])
+        else:
+            own = queries.own_clinician(who)
+            draft = replace(draft, clinician=next((c for c in offering if c.id == own), None))
+    return replace(draft, starts_at=argument("hora", _instant))
+
+
+def _instant(text: str) -> datetime:
+    found = datetime.strptime(text, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
+    if not 2000 <= found.year < 2200:  # Nobody's agenda; arithmetic on it would overflow.
+        raise ValueError(text)
+    return found
+
+
+def services_for(the: Plan, people: list[Client]) -> list[Service]:
+    """What this account can ask for online, for somebody it acts for or could add."""
+    kinds = {client.kind for client in people}
+    return [
+        service
+        for service in the.services.values()
+        if service.active
+        and service.online
+        and places_for(the, service)
+        and (
+            any(suits(service, client) for client in people)
+            or any(
+                _could_be_added(service, kind, people) for kind in ClientKind if kind not in kinds
+            )
+        )
+    ]
+
+
+def _could_be_added(service: Service, kind: ClientKind, people: list[Client]) -> bool:
+    """A child or a couple that the account has not told us about yet may want this service."""
+    known = people[0].known_since if people and kind is ClientKind.COUPLE else None
+    return kind is not ClientKind.ADULT and suits(
+        service, Client(kind=kind.value, known_since=known)
+    )
+
+
+def places_for(the: Plan, service: Service) -> list[Location | None]:
+    """Where the service is offered: offices in the practice's order, then video (`None`)."""
+    offices: list[Location | None] = [
+        location
+        for location in sorted(the.locations.values(), key=lambda x: (x.position, x.id))
+        if location.active and the.offered_at(service, location.id)
+    ]
+    return offices + ([None] if the.offered_at(service, None) else [])
+
+
+View = Callable[[Draft], ResponseReturnValue]
+
+
+def step(view: View) -> Callable[[], ResponseReturnValue]:
+    """A step of the flow: it gets the draft, or the reader is sent to the first gap in it."""
+
+    @for_client
+    @wraps(view)
+    def run() -> ResponseReturnValue:
+        draft = read_draft(plan(), account())
+        gap = first_gap(draft)
+        own = STEPS.index(view.__name__) if view.__name__ in STEPS else len(STEPS) - 1
+        if STEPS.index(gap) < own:
+            return redirect(draft.url(gap), 303)
+        return view(draft)
+
+    return run
+
+
+STEPS = ["service", "location", "clinician", "slot", "person"]
+
+
+def first_gap(draft: Draft) -> str:
+    """The first step that still has to be taken."""
+    if draft.service is None:
+        return "service"
+    if not draft.placed:
+        return "location"
+    if draft.clinician is None and not draft.anybody:
+        return "clinician"
+    if draft.starts_at is None:
+        return "slot"
+    return "person"
+
+
+def next_url(the: Plan, draft: Draft, **changes: str) -> str:
+    """Where a choice leads: past the steps at which there is nothing to choose."""
+    query: dict[str, Any] = draft.query() | changes
+    service = the.service_by_key(query["servicio"])
+    assert service is not None
+    place = query.get("consultorio")
+    places = places_for(the, service)
+    keys = [VIDEO if p is None else p.key for p in places]
+    if place not in keys:
+        query.pop("consultorio", None)
+        query.pop("hora", None)
+        if len(keys) > 1:
+            return url_for("new_appointment.location", **query)
+        query["consultorio"] = keys[0]
+    return url_for("new_appointment.slot", **query)
+
+
+@bp.get("")
+@for_client
+def start() -> ResponseReturnValue:
+    return redirect(url_for("new_appointment.service"), 303)
+
+
+@bp.get("/servicio")
+@step
+def service(draft: Draft) -> ResponseReturnValue:
+    the, who = plan(), account()
+    services = services_for(the, queries.people(who))
+    pending = pending_count(who)
+    if len(services) == 1 and draft.service is None:
+        return redirect(next_url(the, draft, servicio=services[0].key), 303)
+    return render(
+        "new_appointment/service.html",
+        draft=draft,
+        choices=[(s, next_url(the, draft, servicio=s.key)) for s in services],
+        pending=pending,
+        left=the.practice.max_pending - pending,
+    )
+
+
+@bp.get("/consultorio")
+@step
+def location(draft: Draft) -> ResponseReturnValue:
+    the = plan()
+    assert draft.service is not None
+    choices = [
+        (place, draft.url("slot", consultorio=place.key if place else VIDEO, hora=None))
+        for place in places_for(the, draft.service)
+    ]
+    return render(
+        "new_appointment/location.html", draft=draft, choices=choices, **_only(the, draft)
+    )
+
+
+@bp.get("/profesional")
+@step
+def clinician(draft: Draft) -> ResponseReturnValue:
+    the = plan()
+    assert draft.service is not None
+    offering = the.offered_at(draft.service, draft.location_id)
+    return render(
+        "new_appointment/clinician.html",
+        draft=draft,
+        choices=[(c, draft.url("slot", profesional=c.key, hora=None)) for c in offering],
+        anybody=draft.url("slot", profesional=ANYBODY, hora=None),
+        **_only(the, draft),
+    )
+
+
+def _only(the: Plan, draft: Draft) -> dict[str, Any]:
+    """Which of the choices made were the only ones."""
+    if draft.service is None:
+        return {}
+    return {
+        "only_place": len(places_for(the, draft.service)) == 1,
+        "only_clinician": draft.placed
+        and len(the.offered_at(draft.service, draft.location_id)) == 1,
+    }
+
+
+@bp.get("/horario")
+@step
+def slot(draft: Draft) -> ResponseReturnValue:
+    return _slot_page(draft)
+
+
+def _slot_page(draft: Draft, *, status: int = 200, alert: str = "") -> Response:
+    the = plan()
+    zone = queries.zone_at(draft.location_id, account())
+    since = argument("desde", date.fromisoformat) or now().astimezone(zone).date()
+    days, later = availability.free_days(wish_of(the, draft), since=since, zone=zone, now=now())
+    return render(
+        "new_appointment/slot.html",
+        status=status,
+        alert=alert,
+        draft=draft,
+        zone=zone,
+        practice_zone=the.zone(None),
+        days=[(day, by_daypart(times, zone)) for day, times in days],
+        first=days[0][1][0] if days else None,
+        later=later,
+        since=argument("desde", date.fromisoformat),
+        elsewhere=[] if days else _elsewhere(the, draft),
+        **_only(the, draft),
+    )
+
+
+def wish_of(the: Plan, draft: Draft) -> Wish:
+    """The draft as a search for times."""
+    assert draft.service is not None
+    offering = the.offered_at(draft.service, draft.location_id)
+    clinicians = [c.id for c in offering] if draft.clinician is None else [draft.clinician.id]
+    return Wish(
+        service_id=draft.service.id,
+        modality=Modality.VIDEO if draft.video else Modality.IN_PERSON,
+        location_id=draft.location_id,
+        clinician_ids=tuple(clinicians),
+        person_ids=draft.client.person_ids if draft.client else (),
+        chain=draft.replaces.chain if draft.replaces else None,
+    )
+
+
+def by_daypart(times: list[datetime], zone: ZoneInfo) -> list[tuple[str, list[datetime]]]:
+    """The times of a day under «Por la mañana», «Por la tarde», «Por la noche»."""
+    parts: dict[str, list[datetime]] = {"morning": [], "afternoon": [], "evening": []}
+    for moment in times:
+        hour = moment.astimezone(zone).hour
+        name = "morning" if hour < NOON else "afternoon" if hour < EVENING else "evening"
+        parts[name].append(moment)
+    return [(name, found) for name, found in parts.items() if found]
+
+
+def _elsewhere(the: Plan, draft: Draft) -> list[tuple[str, str]]:
+    """Where else to look when a search is empty: other places, and anybody instead of one."""
+    assert draft.service is not None
+    found = [
+        (
+            _("por videollamada") if place is None else place.name,
+            draft.url("slot", consultorio=place.key if place else VIDEO, hora=None, desde=None),
+        )
+        for place in places_for(the, draft.service)
+        if (place.id if place else None) != draft.location_id or draft.video != (place is None)
+    ]
+    if draft.clinician is not None and len(the.offered_at(draft.service, draft.location_id)) > 1:
+        found.insert(0, (_("con cualquier profesional"), draft.url("slot", profesional=ANYBODY)))
+    return found
+
+
+@step
+def person(draft: Draft) -> ResponseReturnValue:
+    form = Form()
+    people = _eligible(draft)
+    if request.method == "POST":
+        chosen = form.choice(
+            "persona",
+            {str(client.id): client for client in people},
+            required=_("Diga para quién es la cita."),
+        )
+        if chosen is not None:
+            return _send(replace(draft, client=chosen))
+    return _person_page(draft, form, people, status=422 if form.errors else 200)
+
+
+# GET shows everything chosen, POST sends the request: the same address for both.
+bp.add_url_rule("/persona", "person", person, methods=["GET", "POST"])
+
+
+def _eligible(draft: Draft) -> list[Client]:
+    """Whom the account may ask this service for."""
+    assert draft.service is not None
+    people = [c for c in queries.people(account()) if suits(draft.service, c)]
+    if draft.replaces is not None:
+        people = [c for c in people if c.id == draft.replaces.client_id]
+    return people
+
+
+def _person_page(
+    draft: Draft, form: Form, people: list[Client], *, status: int = 200, alert: str = ""
+) -> Response:
+    the = plan()
+    assert draft.service is not None
+    kinds = draft.service.client_kinds or [kind.value for kind in ClientKind]
+    known = {client.kind for client in queries.people(account())}
+    return render(
+        "new_appointment/person.html",
+        status=status,
+        alert=alert,
+        draft=draft,
+        form=form,
+        people=people,
+        chosen=draft.client or (people[0] if len(people) == 1 else None),
+        kind_words=words.KIND,
+        may_add_minor=draft.replaces is None
+        and _could_be_added(draft.service, ClientKind.MINOR, [])
+        and ClientKind.MINOR.value in kinds,
+        may_add_partner=draft.replaces is None
+        and ClientKind.COUPLE.value in kinds
+        and ClientKind.COUPLE.value not in known,
+        zone=queries.zone_at(draft.location_id, account()),
+        **_only(the, draft),
+    )
+
+
+def _send(draft: Draft) -> ResponseReturnValue:
+    assert draft.starts_at is not None
+    assert draft.client is not None
+    try:
+        appointment = ask(
+            wish_of(plan(), draft),
+            draft.starts_at,
+            client=draft.client,
+            account=account(),
+            replaces=draft.replaces.id if draft.replaces else None,
+            now=now(),
+            key=key(),
+        )
+    except (NotFree, SlotTaken) as taken:
+        rules = taken.rules if isinstance(taken, NotFree) else ()
+        return _slot_page(
+            replace(draft, starts_at=None),
+            status=409,
+            alert=_(
+                "%(why)s Lo demás que eligió sigue aquí: elija otra hora.",
+                why=words.not_free(rules),
+            ),
+        )
+    except TooManyPending as many:
+        return problem(
+            409,
+            title=_("Ya tiene %(most)s solicitudes sin respuesta", most=many.most),
+            advice=_(
+                "Espere la respuesta de alguna o cancélela desde sus citas; después podrá"
+                " enviar esta."
+            ),
+        )
+    except NotForThisClient:
+        return _person_page(
+            draft,
+            Form(),
+            _eligible(draft),
+            status=409,
+            alert=_("Ese servicio no es para esa persona."),
+        )
+    except (NotAllowed, AlreadyMoving):
+        assert draft.replaces is not None
+        return redirect(url_for("appointments.reschedule", appointment_id=draft.replaces.id), 303)
+    return see_other(url_for("appointments.sent", appointment_id=appointment.id))
+
+
+@step
+def minor(draft: Draft) -> ResponseReturnValue:
+    """Adding a child in the account holder's care, then back to «¿Para quién es la cita?»."""
+    form = Form()
+    if request.method == "POST":
+        name = form.text("nombre", required=_("Escriba el nombre y los apellidos del menor."))
+        born = form.day("nacimiento", required=_("Escriba la fecha de nacimiento."))
+        if born is not None and not is_minor(born, now().date()):
+            form.refuse("nacimiento", _("Con esa fecha no es menor de edad. Revise el año."))
+        if not form.errors and born is not None:
+            added = add_minor(account(), name=name, birth_date=born, now=now(), key=key())
+            return see_other(draft.url("person", para=added.id))
+    return render(
+        "new_appointment/minor.html", status=422 if form.errors else 200, draft=draft, form=form
+    )
+
+
+@step
+def partner(draft: Draft) -> ResponseReturnValue:
+    """Adding the partner with whom the account holder comes as a couple."""
+    form = Form()
+    if request.method == "POST":
+        name = form.text("nombre", required=_("Escriba el nombre y los apellidos de su pareja."))
+        if not form.errors:
+            added = add_partner(account(), name=name, now=now(), key=key())
+            return see_other(draft.url("person", para=added.id))
+    return render(
+        "new_appointment/partner.html", status=422 if form.errors else 200, draft=draft, form=form
+    )
+
+
+bp.add_url_rule("/persona/menor", "minor", minor, methods=["GET", "POST"])
+bp.add_url_rule("/persona/pareja", "partner", partner, methods=["GET", "POST"])

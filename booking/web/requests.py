@@ -1,0 +1,323 @@
+"""«Solicitudes»: what waits for an answer; accept, deny with other times to choose from, undo."""
+
+import re
+from datetime import date, timedelta
+from functools import cached_property
+
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+import solver
+from booking import alternatives, operations
+from booking.alternatives import PROPOSALS, Alternative, Alternatives, Search
+from booking.availability import NotFree, Slot, instant, minutes, plan, wish_of
+from booking.gateway import ChangedMeanwhile
+from booking.language import speech
+from booking.letters import preview
+from booking.lifecycle import IllegalTransition, State
+from booking.models import Appointment, Modality
+from booking.notifications import Kind
+from booking.occupancy import SlotTaken
+from booking.operations.deciding import OffersOverlap, TooLateToUndo, may_undo
+from booking.policy import undoable_until
+from booking.queries import portal
+from booking.queries import staff as queries
+from booking.web import words
+from booking.web.access import for_staff, staff_actor
+from booking.web.agenda import staff_words, version, why_not
+from booking.web.forms import Form, argument, key
+from booking.web.fragments import render, see_other
+from booking.web.language import say
+from booking.web.urls import now
+
+bp = Blueprint("requests", __name__, url_prefix="/solicitudes")
+bp.context_processor(staff_words)
+
+TICKED_AT_FIRST = 3
+DENIABLE = (State.REQUESTED, State.DENIED)
+
+
+@bp.get("")
+@for_staff
+def inbox() -> ResponseReturnValue:
+    actor = staff_actor()
+    clinicians = queries.clinicians(plan(), actor)
+    chosen = next((c for c in clinicians if c.key == request.args.get("profesional")), None)
+    rows, count = queries.pending(actor, clinician=chosen, now=now())
+    return render(
+        "requests/inbox.html", rows=rows, count=count, clinicians=clinicians, chosen=chosen
+    )
+
+
+@bp.get("/<int:appointment_id>")
+@for_staff
+def show(appointment_id: int) -> ResponseReturnValue:
+    return _page(appointment_id)
+
+
+def _page(appointment_id: int, *, status: int = 200, alert: str = "") -> Response:
+    """A request with the day around it, or what was decided; `alert` says what did not happen."""
+    row = queries.appointment(staff_actor(), appointment_id)
+    pending = row.status is State.REQUESTED
+    return render(
+        "requests/show.html",
+        status=status,
+        alert=alert,
+        appointment=row,
+        pending=pending and not _is_late(row),
+        history=queries.history(row),
+        before=portal.before(row),
+        agenda=_day_around(row) if pending else None,
+        offers=portal.offers(row, now=now()) if row.status is State.OFFERED else [],
+        undoable_until=(undoable_until(plan().practice, row) if may_undo(row, now=now()) else None),
+        following=None if pending else queries.next_pending(staff_actor(), now=now()),
+    )
+
+
+def _is_late(row: Appointment) -> bool:
+    """Whether the time to answer is over, even if nobody has noted it yet."""
+    pending = row.status is State.REQUESTED
+    return pending and (row.answer_by is None or row.answer_by <= now())
+
+
+def _day_around(row: Appointment) -> queries.Day:
+    zone = plan().zone(row.clinician_location_id)
+    return queries.agenda(row.clinician_id, row.starts_at.astimezone(zone).date())[0]
+
+
+@bp.post("/<int:appointment_id>/aceptar")
+@for_staff
+def accept(appointment_id: int) -> ResponseReturnValue:
+    try:
+        operations.accept(
+            appointment_id, version=version(), actor=staff_actor(), now=now(), key=key()
+        )
+    except (ChangedMeanwhile, IllegalTransition):
+        return _changed(appointment_id)
+    except (NotFree, SlotTaken) as taken:
+        row = queries.appointment(staff_actor(), appointment_id)
+        why = why_not(taken, wish_of(row), row.starts_at)
+        return _deny_page(
+            Denial(row), status=409, alert=_("Ya no se puede aceptar. %(why)s", why=why)
+        )
+    return see_other(url_for("requests.show", appointment_id=appointment_id))
+
+
+def _changed(appointment_id: int) -> Response:
+    """Somebody, or the clock, was faster: the request as it is now, and what happened."""
+    row = queries.appointment(staff_actor(), appointment_id)
+    state = State.EXPIRED if _is_late(row) else row.status
+    happened = words.HAPPENED.get(state, words.HAPPENED[State.REQUESTED])
+    return _page(row.id, status=409, alert=str(happened))
+
+
+@bp.post("/<int:appointment_id>/deshacer")
+@for_staff
+def undo(appointment_id: int) -> ResponseReturnValue:
+    try:
+        operations.undo(appointment_id, actor=staff_actor(), now=now(), key=key())
+    except (TooLateToUndo, ChangedMeanwhile, IllegalTransition):
+        alert = _("Ya no se puede deshacer: el correo está en camino, o el cliente ya respondió.")
+        return _page(appointment_id, status=409, alert=alert)
+    except SlotTaken:
+        alert = _("Ya no se puede deshacer: otra persona pidió el horario que quedó libre.")
+        return _page(appointment_id, status=409, alert=alert)
+    return see_other(url_for("requests.show", appointment_id=appointment_id))
+
+
+class Denial:
+    """The deny page as it was sent: where to look, what is ticked, how many the button promised.
+
+    The search runs only when somebody asks for its result: the preview needs just the ticks.
+    """
+
+    def __init__(self, row: Appointment) -> None:
+        self.row = row
+        posted = request.method == "POST"
+        sent = request.form if posted else request.args
+        self.form = Form()
+        if not posted:
+            self.form.typed = {name: argument(name, str) or "" for name in sent}
+        self.search = _read_search(self.form)
+        self.note = self.form.text("nota", most=500, multiline=True)
+        self._sent = list(dict.fromkeys(sent.getlist("horario")))
+        self._shown = "visto" in sent and self.form.get("hacer") != "buscar"
+        self._only_preview = self._shown and not posted
+
+    @cached_property
+    def found(self) -> Alternatives:
+        try:
+            return alternatives.propose(self.row, self.search, now=now())
+        except solver.InvalidProblem:  # No room of the practice could ever hold it.
+            return Alternatives((), proven=True)
+
+    @cached_property
+    def options(self) -> list[tuple[str, Alternative, bool]]:
+        """Each proposal with the text that stands for it in the form, and whether it is ticked."""
+        best = min(TICKED_AT_FIRST, len(self.found.found))
+        return [
+            (text, option, text in self._sent if self._shown else n < best)
+            for n, option in enumerate(self.found.found)
+            for text in (written(option.slot),)
+        ]
+
+    @property
+    def count(self) -> int:
+        """How many slots the page will show as ticked."""
+        if self._only_preview:
+            return len(self._sent)
+        return sum(ticked for _text, _option, ticked in self.options)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether the search is another than the one with which the page begins."""
+        return self.search != Search()
+
+    @property
+    def promised(self) -> bool:
+        """Whether the button that was pressed told how many would be offered."""
+        return self.form.get("promesa") == str(len(self._sent))
+
+    def slots(self) -> tuple[Slot, ...]:
+        """What is ticked, read strictly; notes in the form what cannot be."""
+        read = [slot_of(text, self.row) for text in self._sent]
+        slots = tuple(slot for slot in read if slot is not None)
+        if len(slots) < len(read) or len(read) > PROPOSALS:
+            self.form.refuse("horario", _("Uno de los horarios no es válido. Elija de la lista."))
+        elif not slots and self.row.status is State.DENIED:
+            self.form.refuse("horario", _("Marque al menos un horario para ofrecerlo."))
+        return slots
+
+
+def written(slot: Slot) -> str:
+    """A slot as the value of its checkbox."""
+    place = slot.clinician_location_id or 0
+    return f"{minutes(slot.starts_at)}-{slot.clinician_id}-{place}-{slot.modality.value}"
+
+
+TOKEN = re.compile(r"(\d{1,9})-(\d{1,9})-(\d{1,9})-(in_person|telehealth)", re.ASCII)
+
+
+def slot_of(text: str, row: Appointment) -> Slot | None:
+    """The slot that a checkbox stands for, if there can be such a one; it may be taken by now."""
+    the, found = plan(), TOKEN.fullmatch(text)
+    if found is None:
+        return None
+    starts_at, clinician_id, place = instant(int(found[1])), int(found[2]), int(found[3])
+    modality = Modality(found[4])
+    in_person = modality is Modality.IN_PERSON
+    last = now() + timedelta(days=the.practice.horizon_days + 2)
+    clinician = the.clinicians.get(clinician_id)
+    if (
+        clinician is None
+        or not clinician.active
+        or (place not in the.locations if in_person else place and place not in the.locations)
+        or not now() < starts_at <= last
+    ):
+        return None
+    return Slot(
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(minutes=the.services[row.service_id].minutes),
+        clinician_id=clinician_id,
+        location_id=place if in_person else None,
+        clinician_location_id=place or None,
+        room_id=None,
+        modality=modality,
+    )
+
+
+def _read_search(form: Form) -> Search:
+    """How the clinician widened or narrowed the search; what is wrong in it does not narrow."""
+    today = now().astimezone(plan().zone(None)).date()
+    last = today + timedelta(days=plan().practice.horizon_days)
+    since, until = _read_day(form, "desde"), _read_day(form, "hasta")
+    earliest, latest = _read_minute(form, "no_antes"), _read_minute(form, "no_despues")
+    if since is not None and since > last:
+        form.refuse("desde", _("Busque hasta el %(day)s.", day=say().short_day(last)))
+        since = None
+    if until is not None and until < max(today, since or today):
+        form.refuse("hasta", _("La última fecha debe ser posterior a la primera y a hoy."))
+        until = None
+    if earliest is not None and latest is not None and latest < earliest:
+        form.refuse("no_despues", _("La hora final debe ser posterior a la primera."))
+        latest = None
+    return Search(
+        other_offices=form.checked("otro_consultorio"),
+        video=form.checked("video"),
+        other_clinicians=form.checked("otro_profesional"),
+        since=since,
+        until=until if until is None else min(until, last),
+        not_before=earliest,
+        not_after=latest,
+    )
+
+
+def _read_day(form: Form, name: str) -> date | None:
+    return form.day(name, required="") if form.get(name) else None
+
+
+def _read_minute(form: Form, name: str) -> int | None:
+    return form.minute(name, required="") if form.get(name) else None
+
+
+@bp.route("/<int:appointment_id>/denegar", methods=["GET", "POST"])
+@for_staff
+def deny(appointment_id: int) -> ResponseReturnValue:
+    """One page: proposals to tick, a note, the mail that will go, and the button that sends it."""
+    denial = Denial(queries.appointment(staff_actor(), appointment_id))
+    if request.method == "GET" or denial.form.get("hacer"):
+        return _deny_page(denial)
+    slots = denial.slots()
+    if denial.form.errors:
+        return _deny_page(denial, status=422)
+    if not denial.promised:
+        alert = _("Revise antes de enviar: así queda con los horarios que marcó.")
+        return _deny_page(denial, alert=alert)
+    return _send(denial, slots)
+
+
+def _send(denial: Denial, slots: tuple[Slot, ...]) -> Response:
+    try:
+        row = operations.deny(
+            denial.row.id,
+            version=version(),
+            actor=staff_actor(),
+            offers=slots,
+            note=denial.note,
+            now=now(),
+            key=key(),
+        )
+    except (ChangedMeanwhile, IllegalTransition):
+        return _changed(denial.row.id)
+    except OffersOverlap:
+        denial.form.refuse("horario", _("Dos de los horarios se enciman. Quite uno."))
+        return _deny_page(denial, status=422)
+    except (NotFree, SlotTaken):
+        alert = _("Uno de los horarios que marcó ya no está libre. Estos lo están ahora:")
+        return _deny_page(denial, status=409, alert=alert)
+    return see_other(url_for("requests.show", appointment_id=row.id))
+
+
+def _deny_page(denial: Denial, *, status: int = 200, alert: str = "") -> Response:
+    row, practice = denial.row, plan().practice
+    if row.status not in DENIABLE or _is_late(row):
+        return _changed(row.id)
+    kind = Kind.SLOTS_OFFERED if denial.count else Kind.REQUEST_DENIED
+    recipient = speech(row.account.language if row.account else "es", practice.region)
+    subject, told = preview(kind, row, offers=denial.count, say=recipient, practice=practice)
+    return render(
+        "requests/deny.html",
+        parts=("preview",),
+        status=status,
+        alert=alert,
+        appointment=row,
+        denial=denial,
+        form=denial.form,
+        again=row.status is State.DENIED,
+        subject=subject,
+        paragraphs=told,
+        place_of=lambda slot: plan().locations.get(slot.location_id or 0),
+        clinician_of=lambda slot: plan().clinicians[slot.clinician_id],
+        reasons=words.reasons,
+    )

@@ -1,0 +1,70 @@
+"""What a request knows from the start: the time, the settings, and files by their hashed names."""
+
+import hashlib
+import mimetypes
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import brotli
+from flask import Flask, Response, abort, current_app, g, request, send_from_directory, url_for
+
+from booking.clock import Clock
+from booking.db import database
+from booking.settings import Settings
+from booking.web.access import public
+
+STATIC = Path(__file__).parent.parent.parent / "static"
+FOREVER = "public, max-age=31536000, immutable"
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(_begin)
+    app.add_url_rule("/static/<digest>/<path:filename>", "hashed_file", hashed_file)
+    app.jinja_env.globals["static"] = static
+
+
+def settings() -> Settings:
+    """The running application's settings."""
+    found: Settings = current_app.extensions["settings"]
+    return found
+
+
+def _begin() -> None:
+    clock: Clock = current_app.extensions["clock"]
+    g.now = clock.now()
+    database.connect(reuse_if_open=True)
+
+
+def now() -> datetime:
+    """The instant at which this request came in."""
+    instant: datetime = g.now
+    return instant
+
+
+@cache
+def static(filename: str) -> str:
+    """The address of a file; it changes with the file, so that browsers may keep it for good."""
+    digest = hashlib.sha256((STATIC / filename).read_bytes()).hexdigest()[:10]
+    return url_for("hashed_file", digest=digest, filename=filename)
+
+
+@public
+def hashed_file(digest: str, filename: str) -> Response:
+    """A file of ours, compressed as well as can be, once."""
+    if not (STATIC / filename).is_file() or static(filename).split("/")[2] != digest:
+        abort(404)
+    if request.accept_encodings["br"]:
+        response = Response(_brotli(filename), mimetype=mimetypes.guess_type(filename)[0])
+        response.headers["Content-Encoding"] = "br"
+    else:
+        response = send_from_directory(STATIC, filename)
+    response.headers["Cache-Control"] = FOREVER
+    response.headers["Vary"] = "Accept-Encoding"
+    return response
+
+
+@cache
+def _brotli(filename: str) -> bytes:
+    compressed: bytes = brotli.compress((STATIC / filename).read_bytes(), quality=11)
+    return compressed

@@ -1,0 +1,1 @@
+"""Browser tests: a real server, a real browser, real mail, a stopped clock."""

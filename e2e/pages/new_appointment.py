@@ -1,0 +1,60 @@
+"""The guide's flow «Solicitar una sesión»."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+
+class NewAppointmentPage:
+    """Service, office, day and time, for whom, sent: the words a client reads."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def expect_step(self, title: str) -> None:
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(title)
+
+    def choose_service(self, name: str) -> None:
+        self.page.get_by_role("link", name=name).click()
+
+    def choose_office(self, name: str) -> None:
+        self.expect_step("Elija la ubicación de su consultorio")
+        self.page.get_by_role("link", name=name).click()
+
+    def choose_clinician(self, name: str) -> None:
+        self.expect_step("¿Con quién quiere la cita?")
+        self.page.get_by_role("link", name=name).click()
+
+    def choose_moment(self, day: str, time: str) -> None:
+        """Click the date, then the time: «martes, 2 de marzo», «10:00 a. m.»."""
+        self.expect_step("Elija la fecha y hora que desee")
+        group = self.page.get_by_role("group").filter(
+            has=self.page.get_by_role("heading", name=day)
+        )
+        if group.get_attribute("open") is None:
+            group.get_by_role("heading", name=day).click()
+        group.get_by_role("button", name=time, exact=True).click()
+
+    def expect_no_time(self, day: str, time: str) -> None:
+        self.expect_step("Elija la fecha y hora que desee")
+        group = self.page.get_by_role("group").filter(
+            has=self.page.get_by_role("heading", name=day)
+        )
+        expect(
+            group.get_by_role("button", name=time, exact=True, include_hidden=True)
+        ).to_have_count(0)
+
+    def choose_person(self, name: str) -> None:
+        self.expect_step("¿Para quién es la cita?")
+        self.page.get_by_label(name).check()
+
+    def expect_chosen(self, *words: str) -> None:
+        """What was chosen stays in sight, each with a way to change it."""
+        for text in words:
+            expect(self.page.get_by_role("definition").filter(has_text=text).first).to_be_visible()
+
+    def change(self, what: str) -> None:
+        self.page.get_by_role("link", name=re.compile(f"^Cambiar {what}")).click()
+
+    def send(self) -> None:
+        self.page.get_by_role("button", name="Enviar solicitud").click()

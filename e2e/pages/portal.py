@@ -1,0 +1,63 @@
+"""The portal's door: signing in and registering."""
+
+from playwright.sync_api import Page, expect
+
+from e2e.site import Site
+
+
+class PortalPage:
+    """«Portal de clientes», in the guide's words."""
+
+    def __init__(self, page: Page, site: Site) -> None:
+        self.page, self.site = page, site
+
+    def open(self) -> None:
+        self.page.goto("/")
+        self.expect_title("Portal de clientes")
+
+    def expect_title(self, title: str) -> None:
+        """The page that a reader sees: heading and window title agree."""
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(title)
+        expect(self.page).to_have_title(f"{title} · Consultorio Alameda")
+
+    def choose_existing_client(self) -> None:
+        self.page.get_by_role("link", name="Cliente existente I’m an Existing Client").click()
+        self.expect_title("Iniciar sesión")
+
+    def choose_new_client(self) -> None:
+        self.page.get_by_role("link", name="Nuevo cliente I’m a New Client").click()
+        self.expect_title("Nuevo cliente")
+
+    def ask_for_mail(self, email: str) -> None:
+        self.page.get_by_label("Correo electrónico").fill(email)
+        self.page.get_by_role("button", name="Enviarme el correo").click()
+        self.expect_title("Revise su correo")
+        self.site.work()
+
+    def type_code(self, code: str) -> None:
+        self.page.get_by_label("Código de 6 dígitos").fill(code)
+        self.page.get_by_role("button", name="Iniciar sesión").click()
+
+    def open_link(self, link: str) -> None:
+        """What a person does with a mail: open its link, and press the button there."""
+        self.page.goto(link)
+        enter = self.page.get_by_role("button", name="Entrar al portal")
+        if enter.is_visible():
+            enter.click()
+
+    def sign_in(self, email: str) -> None:
+        """The guide's first step, whole: choose, ask for the mail, type its code."""
+        self.open()
+        self.choose_existing_client()
+        self.ask_for_mail(email)
+        self.type_code(self.site.mailbox.code(email))
+
+    def register(self, *, name: str, email: str, phone: str) -> None:
+        self.page.get_by_label("Nombre y apellidos", exact=True).fill(name)
+        self.page.get_by_label("Correo electrónico").fill(email)
+        self.page.get_by_label("Teléfono celular").fill(phone)
+        self.page.get_by_label("Para mí, o para mí y mi pareja").check()
+        self.page.get_by_label("Acepto que").check()
+        self.page.get_by_role("button", name="Registrarme").click()
+        self.expect_title("Revise su correo")
+        self.site.work()

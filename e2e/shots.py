@@ -1,0 +1,111 @@
+"""Pictures of the main pages for docs/ and the README: `python3 dev.py shots`."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from booking import demo
+from booking.clock import SettableClock
+from booking.models import Account, Appointment
+from e2e.browser import launch_options
+from e2e.site import NOW, Site, running
+
+ROOT = Path(__file__).parent.parent
+PICTURES = ROOT / "docs" / "img"
+SIZES = {"360": (360, 740), "1280": (1280, 900)}
+
+
+def client_pages(page: Page, site: Site) -> dict[str, str]:
+    """Name → address, in the order of the guide."""
+    slot = (
+        f"{site.url}/citas/nueva/horario?servicio=individual&consultorio=roma"
+        "&profesional=cualquiera"
+    )
+    page.goto(slot)
+    hour = page.locator("button[name=hora]").first.get_attribute("value")
+    own = {a.state: a.id for a in Appointment.select().where(Appointment.account == _client())}
+    return {
+        "citas": f"{site.url}/citas",
+        "servicio": f"{site.url}/citas/nueva/servicio",
+        "consultorio": f"{site.url}/citas/nueva/consultorio?servicio=individual",
+        "horario": slot,
+        "persona": slot.replace("horario?", "persona?") + f"&hora={hour}",
+        "enviada": f"{site.url}/citas/{own['requested']}/enviada",
+        "confirmada": f"{site.url}/citas/{own['confirmed']}",
+        "ofertas": f"{site.url}/citas/{own['offered']}",
+        "cancelar": f"{site.url}/citas/{own['confirmed']}/cancelar",
+    }
+
+
+def staff_pages(page: Page, site: Site) -> dict[str, str]:
+    page.goto(f"{site.url}/solicitudes")
+    request = page.locator('a[href^="/solicitudes/"]').first.get_attribute("href")
+    return {
+        "solicitudes": f"{site.url}/solicitudes",
+        "solicitud": f"{site.url}{request}",
+        "denegar": f"{site.url}{request}/denegar",
+        "agenda": f"{site.url}/agenda",
+        "clientes": f"{site.url}/clientes",
+    }
+
+
+def _client() -> Account:
+    client, _ = demo.people()
+    return client
+
+
+def public_pages(_page: Page, site: Site) -> dict[str, str]:
+    return {
+        "portal": f"{site.url}/",
+        "entrar": f"{site.url}/entrar",
+        "registro": f"{site.url}/registro",
+    }
+
+
+def take(browser: Browser, site: Site) -> int:
+    """Every page at both sizes, and the client's list in the dark; how many pictures."""
+    taken = 0
+    for size, (width, height) in SIZES.items():
+        for who, pages in (
+            ("", public_pages),
+            ("cliente", client_pages),
+            ("profesional", staff_pages),
+        ):
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, locale="es-MX", device_scale_factor=1
+            )
+            page = context.new_page()
+            if who:
+                page.goto(f"{site.url}/demo/{who}")
+                page.get_by_role("button", name="Entrar").click()
+            for name, url in pages(page, site).items():
+                page.goto(url)
+                page.screenshot(path=PICTURES / f"{name}-{size}.png", full_page=True)
+                taken += 1
+            if who == "cliente":
+                page.emulate_media(color_scheme="dark")
+                page.goto(f"{site.url}/citas")
+                page.screenshot(path=PICTURES / f"citas-noche-{size}.png", full_page=True)
+                taken += 1
+            context.close()
+    return taken
+
+
+def main() -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        fill = lambda: demo.fill(weeks=4, seed=1, now=NOW)  # noqa: E731
+        with (
+            running(Path(folder), ROOT / "demo" / "consultorio.toml", prepare=fill) as site,
+            sync_playwright() as playwright,
+        ):
+            assert isinstance(site.clock, SettableClock)
+            browser = playwright.chromium.launch(**launch_options(os.environ.get("CHROMIUM")))  # type: ignore[arg-type]
+            print(take(browser, site), "imágenes en", PICTURES.relative_to(ROOT))
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,339 @@
+"""The guide «Cómo solicitar citas», retold step by step in its own words."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import make_client
+from e2e.pages.appointments import AppointmentsPage
+from e2e.pages.new_appointment import NewAppointmentPage
+from e2e.pages.portal import PortalPage
+from e2e.pages.staff import StaffPage
+from e2e.site import Site, text_of
+
+pytestmark = pytest.mark.e2e
+
+INES = "ines@alameda.example"
+
+
+@pytest.fixture
+def flow(page: Page) -> NewAppointmentPage:
+    return NewAppointmentPage(page)
+
+
+@pytest.fixture
+def appointments(page: Page) -> AppointmentsPage:
+    return AppointmentsPage(page)
+
+
+@pytest.fixture
+def clinician(open_phone: Callable[[], Page], site: Site) -> StaffPage:
+    return StaffPage(open_phone(), site)
+
+
+def ask(
+    flow: NewAppointmentPage,
+    appointments: AppointmentsPage,
+    *,
+    day: str = "jueves, 4 de marzo",
+    time: str = "10:00 a. m.",
+) -> None:
+    """Steps 2 to 7, from the list to «Solicitud enviada»."""
+    appointments.open()
+    appointments.start_request()
+    flow.choose_service("Sesión individual")
+    flow.choose_office("Consultorio Centro")
+    flow.choose_clinician("Inés Peña Ordóñez")
+    flow.choose_moment(day, time)
+    flow.expect_step("¿Para quién es la cita?")
+    flow.send()
+    flow.expect_step("Solicitud enviada")
+
+
+def test_the_guide_from_its_first_line_to_its_last(
+    portal: PortalPage,
+    flow: NewAppointmentPage,
+    appointments: AppointmentsPage,
+    clinician: StaffPage,
+    site: Site,
+    ana: str,
+) -> None:
+    page = portal.page
+    # 1. Vaya al Portal de clientes de su médico y haga clic en Cliente existente.
+    portal.open()
+    portal.choose_existing_client()
+    portal.ask_for_mail(ana)
+    portal.type_code(site.mailbox.code(ana))
+    # 2. Acceda a la pestaña Citas (puede estar ya seleccionada por defecto).
+    appointments.expect_title("Citas")
+    appointments.expect_tab_selected()
+    appointments.start_request()
+    # 3. Seleccione su servicio.
+    flow.choose_service("Sesión individual")
+    # 4. Elija la ubicación de su consultorio.
+    flow.expect_chosen("Sesión individual")
+    flow.choose_office("Consultorio Centro")
+    flow.choose_clinician("Inés Peña Ordóñez")
+    # 5. Haga clic en la fecha y hora que desee.
+    flow.expect_chosen("Sesión individual", "Consultorio Centro", "Inés Peña Ordóñez")
+    flow.choose_moment("jueves, 4 de marzo", "10:00 a. m.")
+    # 6. Seleccione para quién es la cita.
+    flow.expect_chosen("jueves, 4 de marzo de 2027, a las 10:00 a. m.", "Consultorio Centro")
+    flow.choose_person("Ana Ruiz Peña")
+    flow.send()
+    # 7. Su solicitud de cita ha sido enviada a su médico; mapa y calendario.
+    flow.expect_step("Solicitud enviada")
+    expect(
+        page.get_by_text("Su solicitud de cita ha sido enviada a su médico.", exact=True)
+    ).to_be_visible()
+    expect(page.get_by_text("su médico necesita aceptarla")).to_be_visible()
+    expect(page.get_by_role("link", name="Ver mapa")).to_have_attribute(
+        "href",
+        "https://www.google.com/maps/search/?api=1&query=Calle+de+la+Palma+10%2C+Ciudad+de+M%C3%A9xico",
+    )
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Añadir al calendario").click()
+    assert "Por confirmar" in download.value.path().read_text()
+    appointments.open()
+    appointments.expect_card("Pendiente de confirmación", "10:00 a. m.")
+    # 8. Si su solicitud es aceptada, recibirá un correo electrónico confirmando la sesión.
+    site.work()
+    assert "Nueva solicitud" in site.mailbox.latest(INES, "Nueva solicitud")["Subject"]
+    clinician.sign_in(INES)
+    clinician.open_first_request()
+    clinician.accept()
+    site.pass_time(timedelta(seconds=31))
+    mail = site.mailbox.latest(ana, "Su cita está confirmada")
+    assert "jueves, 4 de marzo de 2027" in " ".join(text_of(mail).split())
+    assert [part.get_filename() for part in mail.iter_attachments()] == ["cita.ics"]
+    appointments.open()
+    appointments.expect_card("Confirmada", "10:00 a. m.")
+    # Ver y cancelar solicitudes.
+    appointments.cancel_session("Confirmada")
+    appointments.confirm_cancelling()
+    appointments.expect_status("Cancelada")
+    appointments.open()
+    appointments.expect_card("Cancelada", "10:00 a. m.")
+    site.work()
+    site.mailbox.latest(ana, "Su cita fue cancelada")
+    site.mailbox.latest(INES, "Una cita fue cancelada")
+
+
+def test_a_denial_with_offers_is_confirmed_with_one_tap(
+    portal: PortalPage,
+    flow: NewAppointmentPage,
+    appointments: AppointmentsPage,
+    clinician: StaffPage,
+    site: Site,
+    ana: str,
+) -> None:
+    # 9. Si no puede verlo en ese momento, recibirá un enlace para reprogramar.
+    portal.sign_in(ana)
+    ask(flow, appointments)
+    clinician.sign_in(INES)
+    clinician.open_first_request()
+    clinician.deny(offering=3)
+    site.pass_time(timedelta(seconds=31))
+    link = site.mailbox.link(ana, "Elija otro horario")
+    appointments.open()
+    appointments.expect_card("Denegada: elija otro horario")
+    portal.open_link(link)
+    appointments.expect_title("Su médico le ofrece estos horarios")
+    expect(appointments.offered()).to_have_count(3)
+    words = appointments.take_first_offer()
+    site.work()
+    confirmed = " ".join(text_of(site.mailbox.latest(ana, "Su cita está confirmada")).split())
+    day = " ".join(words.removeprefix("Sí, confirmar el ").split()).split(", a la")[0]
+    assert day in confirmed
+    appointments.open()
+    appointments.expect_card("Confirmada")
+
+
+def test_the_link_to_reschedule_works_in_a_browser_that_never_signed_in(
+    portal: PortalPage,
+    flow: NewAppointmentPage,
+    appointments: AppointmentsPage,
+    clinician: StaffPage,
+    open_phone: Callable[[], Page],
+    site: Site,
+    ana: str,
+) -> None:
+    portal.sign_in(ana)
+    ask(flow, appointments)
+    clinician.sign_in(INES)
+    clinician.open_first_request()
+    clinician.deny(offering=0)
+    site.pass_time(timedelta(seconds=31))
+    link = site.mailbox.link(ana, "Elija otro horario")
+    mail_app = PortalPage(open_phone(), site)
+    mail_app.open_link(link)
+    opened = AppointmentsPage(mail_app.page)
+    opened.expect_status("Denegada")
+    mail_app.page.get_by_role("link", name="Reprogramar").click()
+    again = NewAppointmentPage(mail_app.page)
+    again.expect_step("Elija la fecha y hora que desee")
+    again.expect_chosen("Sesión individual", "Consultorio Centro", "Inés Peña Ordóñez")
+    # The link is good once: elsewhere it says so, and how to go on.
+    other = PortalPage(open_phone(), site)
+    other.page.goto(link)
+    other.expect_title("Este enlace ya no sirve")
+
+
+def test_none_of_the_offers_suits(
+    portal: PortalPage,
+    flow: NewAppointmentPage,
+    appointments: AppointmentsPage,
+    clinician: StaffPage,
+    site: Site,
+    ana: str,
+) -> None:
+    portal.sign_in(ana)
+    ask(flow, appointments)
+    clinician.sign_in(INES)
+    clinician.open_first_request()
+    clinician.deny(offering=2)
+    appointments.open()
+    appointments.open_card("Denegada: elija otro horario")
+    appointments.decline_offers("Después de las 6 de la tarde.")
+    appointments.expect_status("Denegada")
+    site.work()
+    site.mailbox.latest(INES, "Ninguno de los horarios")
+    clinician.page.goto(clinician.page.url.split("?")[0])
+    expect(clinician.page.get_by_text("Después de las 6 de la tarde.")).to_be_visible()
+
+
+def test_too_late_to_cancel_means_a_telephone_call(
+    portal: PortalPage,
+    flow: NewAppointmentPage,
+    appointments: AppointmentsPage,
+    clinician: StaffPage,
+    site: Site,
+    ana: str,
+) -> None:
+    portal.sign_in(ana)
+    ask(flow, appointments)
+    clinician.sign_in(INES)
+    clinician.open_first_request()
+    clinician.accept()
+    site.pass_time(timedelta(days=2, hours=2))
+    site.mailbox.latest(ana, "Recordatorio de su cita")
+    appointments.open()
+    appointments.cancel_session("Confirmada")
+    appointments.expect_to_be_told_to_call()
+    appointments.keep()
+    appointments.expect_status("Su cita está confirmada")
+
+
+def test_rescheduling_keeps_the_old_time_until_the_new_one_is_confirmed(
+    portal: PortalPage,
+    flow: NewAppointmentPage,
+    appointments: AppointmentsPage,
+    clinician: StaffPage,
+    site: Site,
+    ana: str,
+) -> None:
+    portal.sign_in(ana)
+    ask(flow, appointments)
+    clinician.sign_in(INES)
+    clinician.open_first_request()
+    clinician.accept()
+    # 10:00 → 10:30 with the same clinician overlaps with itself, and must work.
+    appointments.open()
+    appointments.reschedule("Confirmada")
+    flow.choose_moment("jueves, 4 de marzo", "10:30 a. m.")
+    flow.send()
+    flow.expect_step("Solicitud enviada")
+    appointments.open()
+    appointments.expect_card("Confirmada", "10:00 a. m.")
+    appointments.expect_card("Pendiente de confirmación", "10:30 a. m.")
+    clinician.open_first_request()
+    clinician.accept()
+    site.pass_time(timedelta(seconds=31))
+    appointments.open()
+    appointments.expect_card("Confirmada", "10:30 a. m.")
+    expect(appointments.card("Confirmada", "10:00 a. m.")).to_have_count(0)
+    appointments.open_card("Confirmada", "10:30 a. m.")
+    expect(
+        appointments.page.get_by_text("Antes: jueves, 4 de marzo, a las 10:00 a. m.")
+    ).to_be_visible()
+
+
+def test_a_slot_that_was_taken_meanwhile_costs_nothing_else(
+    portal: PortalPage,
+    flow: NewAppointmentPage,
+    appointments: AppointmentsPage,
+    open_phone: Callable[[], Page],
+    site: Site,
+    ana: str,
+) -> None:
+    portal.sign_in(ana)
+    appointments.start_request()
+    flow.choose_service("Sesión individual")
+    flow.choose_office("Consultorio Centro")
+    flow.choose_clinician("Inés Peña Ordóñez")
+    flow.choose_moment("jueves, 4 de marzo", "10:00 a. m.")
+    # Somebody else is faster.
+    bruno = make_client("Bruno Díaz Muñoz", "bruno@example.com")
+    other = PortalPage(open_phone(), site)
+    other.sign_in(bruno)
+    ask(NewAppointmentPage(other.page), AppointmentsPage(other.page))
+    flow.send()
+    flow.expect_step("Elija la fecha y hora que desee")
+    expect(portal.page.get_by_role("alert")).to_contain_text("Lo demás que eligió sigue aquí")
+    flow.expect_chosen("Sesión individual", "Consultorio Centro", "Inés Peña Ordóñez")
+    flow.expect_no_time("jueves, 4 de marzo", "10:00 a. m.")
+    flow.choose_moment("jueves, 4 de marzo", "11:15 a. m.")
+    flow.send()
+    flow.expect_step("Solicitud enviada")
+
+
+def test_a_new_client_whom_nobody_knows(
+    portal: PortalPage, flow: NewAppointmentPage, appointments: AppointmentsPage, site: Site
+) -> None:
+    portal.open()
+    portal.choose_new_client()
+    portal.register(name="Sofía Nuñez Ávila", email="sofia@example.com", phone="+52 55 1234 5678")
+    portal.type_code(site.mailbox.code("sofia@example.com"))
+    appointments.expect_title("Citas")
+    appointments.start_request()
+    flow.choose_service("Primera visita")  # Only for those who have never come.
+    flow.expect_chosen("Primera visita")
+
+
+def test_a_new_client_of_the_portal_whom_the_practice_knows(
+    portal: PortalPage, appointments: AppointmentsPage, site: Site
+) -> None:
+    from booking.models import Client
+    from e2e.site import NOW
+
+    Client.create(
+        name="Rosa Ibáñez Luna", email="rosa@example.com", created_at=NOW, known_since=NOW
+    )
+    portal.open()
+    portal.choose_new_client()
+    portal.register(name="Rosa I.", email="rosa@example.com", phone="55 1234 5678")
+    portal.open_link(site.mailbox.link("rosa@example.com"))
+    appointments.expect_title("Citas")
+    appointments.start_request()
+    expect(appointments.page.get_by_role("link", name="Sesión individual")).to_be_visible()
+    expect(appointments.page.get_by_role("link", name="Primera visita")).to_have_count(0)
+
+
+def test_a_child_is_added_on_the_way(
+    portal: PortalPage, flow: NewAppointmentPage, appointments: AppointmentsPage, ana: str
+) -> None:
+    portal.sign_in(ana)
+    appointments.start_request()
+    flow.choose_service("Sesión infantil")
+    flow.choose_moment("jueves, 4 de marzo", "9:00 a. m.")
+    flow.page.get_by_role("link", name="Añadir a un menor a mi cargo").click()
+    flow.page.get_by_label("Nombre y apellidos").fill("Tomás Ruiz Vega")
+    flow.page.get_by_label("Fecha de nacimiento").fill("2019-05-20")
+    flow.page.get_by_role("button", name="Añadir y seguir").click()
+    flow.choose_person("Tomás Ruiz Vega")
+    flow.expect_chosen("jueves, 4 de marzo de 2027, a las 9:00 a. m.")
+    flow.send()
+    flow.expect_step("Solicitud enviada")
+    flow.expect_chosen("Tomás Ruiz Vega")

@@ -1,0 +1,447 @@
+"""Feasible starts, by exact arithmetic on sorted intervals.
+
+Each rule names the starts that it forbids. What clients see, what is checked when they ask and
+what is proposed come from the same rules, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from solver.local_time import Zone
+from solver.problem import DAY, Busy, BusyKind, Modality, Problem, Request, Room, Window
+
+Range = tuple[int, int]
+Ranges = Iterable[Range]
+Neighbour = tuple[int, int, BusyKind]
+"""With buffers and travel: when whatever comes before must be over, and what follows may begin."""
+ALWAYS: Range = (-(1 << 60), 1 << 60)
+
+
+class Rule(StrEnum):
+    QUALIFIED = "qualified"
+    HOURS = "hours"
+    ABSENCE = "absence"
+    NOTICE = "notice"
+    HORIZON = "horizon"
+    AGENDA_CONFIRMED = "agenda_confirmed"
+    AGENDA_HELD = "agenda_held"
+    MAX_DAY = "max_day"
+    ROOM = "room"
+    CLIENT = "client"
+    REFUSED = "refused"
+    NARROWED = "narrowed"
+    GRID = "grid"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """With whom, where and how; at no location, both sides meet by video from anywhere."""
+
+    clinician: str
+    location: str | None
+    modality: Modality
+
+
+def places(problem: Problem, request: Request) -> list[Place]:
+    """Where the request may go: clinicians as preferred, locations as listed, remote last."""
+    tables = _tables(problem)
+    order = {location.id: n for n, location in enumerate(problem.locations)}
+    names = request.allowed_clinicians
+    found: list[Place] = []
+    for name in dict.fromkeys(tables.clinicians if names is None else names):
+        kinds = {(block.location, block.modalities) for block in tables.clinicians[name].blocks}
+        here = {Place(name, at, modality) for at, modalities in kinds for modality in modalities}
+        found += sorted(
+            (place for place in here if not _unqualified(problem, request, place)),
+            key=lambda place: (order.get(place.location or "", len(order)), place.modality),
+        )
+    return found
+
+
+def free_starts(
+    problem: Problem,
+    request: Request,
+    place: Place,
+    span: Window,
+    *,
+    ignore: frozenset[Rule] = frozenset(),
+) -> list[int]:
+    """Every start within the span that no rule forbids, but for those to ignore."""
+    scene = Scene(problem, request, place)
+    return scene.free_starts((span.start, span.end), ignore)
+
+
+def broken_rules(problem: Problem, request: Request, place: Place, start: int) -> tuple[Rule, ...]:
+    """Why this start, whichever it be, would not do; nothing when it would."""
+    scene, minute = Scene(problem, request, place), (start, start + 1)
+    return tuple(
+        rule
+        for rule, forbidden in RULES.items()
+        if any(a <= start < b for a, b in forbidden(scene, minute))
+    )
+
+
+def free_rooms(problem: Problem, request: Request, place: Place, start: int) -> tuple[str, ...]:
+    """Rooms that could hold the session, the cheapest first; none are needed for video."""
+    return tuple(room.id for room in Scene(problem, request, place).free_rooms(start))
+
+
+class Scene:
+    """One request at one place, with the facts that rules and costs ask for."""
+
+    def __init__(self, problem: Problem, request: Request, place: Place) -> None:
+        tables = _tables(problem)
+        self.problem, self.request, self.place = problem, request, place
+        self.service = tables.services[request.service]
+        self.duration = self.service.duration
+        self.clinician = tables.clinicians[place.clinician]
+        self.zone = tables.zone(place.location)
+        self.tables = tables
+
+    @cached_property
+    def neighbours(self) -> list[Neighbour]:
+        """What the clinician already does, but for the request's own chain."""
+        tables, place = self.tables, self.place
+        return tables.neighbours(place.clinician, place.location, self.request.ignore_refs)
+
+    @cached_property
+    def hours(self) -> list[Range]:
+        """The clinician's blocks at this place, merged."""
+        return _merged(
+            (block.window.start, block.window.end)
+            for block in self.clinician.blocks
+            if block.location == self.place.location and self.place.modality in block.modalities
+        )
+
+    @cached_property
+    def absences(self) -> list[Range]:
+        """When the clinician, or the office, is not there."""
+        gone = [(window.start, window.end) for window in self.clinician.absences]
+        gone += [
+            (outage.window.start, outage.window.end)
+            for outage in self.problem.outages
+            if outage.clinician == self.clinician.id
+            or (outage.location is not None and outage.location == self.place.location)
+        ]
+        return gone
+
+    @cached_property
+    def sessions_by_day(self) -> Counter[int]:
+        """The clinician's sessions by local date of their start."""
+        return self.tables.sessions_by_day(self.place.clinician, self.request.ignore_refs)
+
+    @cached_property
+    def rooms(self) -> list[tuple[Room, list[int]]]:
+        """Rooms that suit the session, the cheapest first, each with its starts, flat."""
+        request, service = self.request, self.service
+        suited = [
+            room
+            for room in self.tables.rooms_at.get(self.place.location or "", [])
+            if service.room_features <= room.features and request.seats <= room.seats
+        ]
+
+        suited.sort(key=lambda room: (sum(self.room_points(room)), len(room.features)))
+        return [
+            (room, self.tables.room_starts(room, self.duration, request.ignore_refs))
+            for room in suited
+        ]
+
+    @cached_property
+    def without_room(self) -> list[Range]:
+        """Starts at which all suitable rooms are taken or closed."""
+        rooms = frozenset(room.id for room, _ in self.rooms)
+        return self.tables.without_room(rooms, self.duration, self.request.ignore_refs)
+
+    def room_points(self, room: Room) -> tuple[int, int]:
+        """What it costs that it is not the room asked for, and that it has more than it takes."""
+        weights = self.problem.policy.weights
+        return (
+            weights.other_room * (self.request.asked_room not in (None, room.id)),
+            weights.surplus_feature * len(room.features - self.service.room_features),
+        )
+
+    def free_starts(self, span: Range, ignore: frozenset[Rule] = frozenset()) -> list[int]:
+        forbidden = sorted(
+            pair
+            for rule, forbid in RULES.items()
+            if rule is not Rule.GRID and rule not in ignore  # The grid has too many gaps to sort.
+            for pair in forbid(self, span)
+        )
+        gaps = _gaps(forbidden, span)
+        if Rule.GRID in ignore:
+            return [start for a, b in gaps for start in range(a, b)]
+        return list(self.zone.grid(gaps, self.problem.policy.grid_minutes))
+
+    def free_rooms(self, start: int) -> Iterator[Room]:
+        if self.place.modality is Modality.IN_PERSON:
+            yield from (room for room, flat in self.rooms if bisect_right(flat, start) % 2)
+
+
+def unqualified(scene: Scene, _: Range) -> Ranges:
+    """C01: the clinician offers the service in this way, and the request allows both."""
+    if _unqualified(scene.problem, scene.request, scene.place):
+        yield ALWAYS
+
+
+def outside_hours(scene: Scene, _: Range) -> Ranges:
+    """C02: the session, not its buffers, lies within one block."""
+    starts = ((a, b - scene.duration + 1) for a, b in scene.hours if b - a >= scene.duration)
+    return _gaps(starts, ALWAYS)
+
+
+def absent(scene: Scene, _: Range) -> Ranges:
+    """C03: nobody is treated by somebody who is away, nor where nobody can be."""
+    for a, b in scene.absences:
+        yield a - scene.duration + 1, b
+
+
+def too_soon(scene: Scene, _: Range) -> Ranges:
+    """C04: the clinician's minimum notice."""
+    yield ALWAYS[0], scene.problem.policy.now + scene.clinician.min_notice
+
+
+def too_far(scene: Scene, span: Range) -> Ranges:
+    """C05: the clinician's horizon, in local days."""
+    today = scene.zone.local(scene.problem.policy.now) // DAY
+    beyond = (today + scene.clinician.horizon_days + 1) * DAY
+    return scene.zone.instants(beyond, ALWAYS[1], span)
+
+
+def beside_confirmed(scene: Scene, _: Range) -> Ranges:
+    """C06: buffers of both sides, and the way between, before and after what stands."""
+    return _beside(scene, (BusyKind.CONFIRMED, BusyKind.EXTERNAL))
+
+
+def beside_held(scene: Scene, _: Range) -> Ranges:
+    """C07: the same for what may yet come to stand."""
+    return _beside(scene, (BusyKind.PENDING, BusyKind.HELD))
+
+
+def on_full_days(scene: Scene, span: Range) -> Ranges:
+    """C08: no more sessions a day than the clinician wants."""
+    most = scene.clinician.max_sessions_day
+    if most == 0:
+        yield ALWAYS
+    elif most is not None:
+        for day, sessions in scene.sessions_by_day.items():
+            if sessions >= most:
+                yield from scene.zone.instants(day * DAY, (day + 1) * DAY, span)
+
+
+def without_room(scene: Scene, _: Range) -> Ranges:
+    """C09: a session in person needs a free room that suits it."""
+    return scene.without_room if scene.place.modality is Modality.IN_PERSON else ()
+
+
+def client_elsewhere(scene: Scene, _: Range) -> Ranges:
+    """C10: no client is in two sessions at once."""
+    for client in scene.request.clients:
+        for busy in scene.tables.busy_of_client.get(client, []):
+            if busy.ref not in scene.request.ignore_refs:
+                yield busy.start - scene.duration + 1, busy.end
+
+
+def refused(scene: Scene, _: Range) -> Ranges:
+    """C11: what was asked for, or refused, is not proposed again."""
+    for start in scene.request.refused_starts | {scene.request.asked_start}:
+        if start is not None:
+            yield start, start + 1
+
+
+def narrowed(scene: Scene, span: Range) -> Ranges:
+    """The dates and times of day to which somebody narrowed the search."""
+    request = scene.request
+    if request.earliest is not None:
+        yield ALWAYS[0], request.earliest
+    if request.latest is not None:
+        yield request.latest, ALWAYS[1]
+    if request.minutes_of_day is not None:
+        first, last = request.minutes_of_day
+        for day in range(
+            scene.zone.local(span[0]) // DAY - 1, scene.zone.local(span[1]) // DAY + 2
+        ):
+            yield from scene.zone.instants(day * DAY, day * DAY + first, span)
+            yield from scene.zone.instants(day * DAY + last, (day + 1) * DAY, span)
+
+
+def off_grid(scene: Scene, span: Range) -> Ranges:
+    """C12: starts are round times of the local clock."""
+    round_times = scene.zone.grid([span], scene.problem.policy.grid_minutes)
+    return _gaps(((start, start + 1) for start in round_times), span)
+
+
+RULES: Mapping[Rule, Callable[[Scene, Range], Ranges]] = {
+    Rule.QUALIFIED: unqualified,
+    Rule.HOURS: outside_hours,
+    Rule.ABSENCE: absent,
+    Rule.NOTICE: too_soon,
+    Rule.HORIZON: too_far,
+    Rule.AGENDA_CONFIRMED: beside_confirmed,
+    Rule.AGENDA_HELD: beside_held,
+    Rule.MAX_DAY: on_full_days,
+    Rule.ROOM: without_room,
+    Rule.CLIENT: client_elsewhere,
+    Rule.REFUSED: refused,
+    Rule.NARROWED: narrowed,
+    Rule.GRID: off_grid,
+}
+
+
+class _Tables:
+    """The problem's rows by whom they concern."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.services = {service.id: service for service in problem.services}
+        self.clinicians = {clinician.id: clinician for clinician in problem.clinicians}
+        self.rooms = {room.id: room for room in problem.rooms}
+        self.rooms_at: dict[str, list[Room]] = defaultdict(list)
+        for room in problem.rooms:
+            self.rooms_at[room.location].append(room)
+        self.busy_of_clinician: dict[str, list[Busy]] = defaultdict(list)
+        self.busy_of_room: dict[str, list[Busy]] = defaultdict(list)
+        self.busy_of_client: dict[str, list[Busy]] = defaultdict(list)
+        for busy in problem.busy:
+            if busy.clinician is not None:
+                self.busy_of_clinician[busy.clinician].append(busy)
+            if busy.room is not None:
+                self.busy_of_room[busy.room].append(busy)
+            for client in busy.clients:
+                self.busy_of_client[client].append(busy)
+        self.room_closed: dict[str, list[Range]] = defaultdict(list)
+        for outage in problem.outages:
+            if outage.room is not None:
+                self.room_closed[outage.room].append((outage.window.start, outage.window.end))
+        home = Zone(problem.zone)
+        self._zones = {at.id: Zone(at.zone) if at.zone else home for at in problem.locations}
+        self._home = home
+        self._travel = problem.travel
+        self._room_starts: dict[tuple[str, int, frozenset[str]], list[int]] = {}
+        self._without_room: dict[tuple[frozenset[str], int, frozenset[str]], list[Range]] = {}
+        self._neighbours: dict[tuple[str, str | None, frozenset[str]], list[Neighbour]] = {}
+        self._sessions_by_day: dict[tuple[str, frozenset[str]], Counter[int]] = {}
+
+    def zone(self, location: str | None) -> Zone:
+        return self._home if location is None else self._zones[location]
+
+    def room_starts(self, room: Room, duration: int, ignore_refs: frozenset[str]) -> list[int]:
+        """When a session may start in the room: sorted instants that open and close by turns."""
+        key = room.id, duration, ignore_refs
+        if key not in self._room_starts:
+            windows = _merged((window.start, window.end) for window in room.windows)
+            open_ = ((a, b - duration + 1) for a, b in windows if b - a >= duration)
+            forbidden = [
+                *_gaps(open_, ALWAYS),
+                *((a - duration + 1, b) for a, b in self.room_closed.get(room.id, [])),
+                *(
+                    (busy.start - room.turnover - duration + 1, busy.end + room.turnover)
+                    for busy in self.busy_of_room.get(room.id, [])
+                    if busy.ref not in ignore_refs
+                ),
+            ]
+            gaps = _gaps(sorted(forbidden), ALWAYS)
+            self._room_starts[key] = [edge for gap in gaps for edge in gap]
+        return self._room_starts[key]
+
+    def without_room(
+        self, rooms: frozenset[str], duration: int, ignore_refs: frozenset[str]
+    ) -> list[Range]:
+        key = rooms, duration, ignore_refs
+        if key not in self._without_room:
+            starts = [
+                self.room_starts(room, duration, ignore_refs)
+                for name, room in self.rooms.items()
+                if name in rooms
+            ]
+            free = (pair for flat in starts for pair in zip(flat[::2], flat[1::2], strict=True))
+            self._without_room[key] = list(_gaps(_merged(free), ALWAYS))
+        return self._without_room[key]
+
+    def neighbours(
+        self, clinician: str, here: str | None, ignore_refs: frozenset[str]
+    ) -> list[Neighbour]:
+        """Nobody travels to or from a place that is unknown, nor for what is not a session."""
+        key = clinician, here, ignore_refs
+        if key not in self._neighbours:
+            found = self._neighbours[key] = []
+            for busy in self.busy_of_clinician.get(clinician, []):
+                if busy.ref in ignore_refs:
+                    continue
+                stop, ready = busy.start - busy.buffer_before, busy.end + busy.buffer_after
+                there = busy.location
+                if here != there and here and there and busy.kind is not BusyKind.EXTERNAL:
+                    stop -= self._travel.get((here, there), 0)
+                    ready += self._travel.get((there, here), 0)
+                found.append((stop, ready, busy.kind))
+            found.sort()
+        return self._neighbours[key]
+
+    def sessions_by_day(self, clinician: str, ignore_refs: frozenset[str]) -> Counter[int]:
+        key = clinician, ignore_refs
+        if key not in self._sessions_by_day:
+            zone = self.zone
+            self._sessions_by_day[key] = Counter(
+                zone(busy.location).local(busy.start) // DAY
+                for busy in self.busy_of_clinician.get(clinician, [])
+                if busy.kind is not BusyKind.EXTERNAL and busy.ref not in ignore_refs
+            )
+        return self._sessions_by_day[key]
+
+
+def _tables(problem: Problem) -> _Tables:
+    if "candidates" not in problem.derived:
+        problem.derived["candidates"] = _Tables(problem)
+    tables: _Tables = problem.derived["candidates"]
+    return tables
+
+
+def _unqualified(problem: Problem, request: Request, place: Place) -> bool:
+    tables = _tables(problem)
+    service = tables.services[request.service]
+    in_person = place.modality is Modality.IN_PERSON
+    where, who = request.allowed_locations, request.allowed_clinicians
+    return (
+        request.service not in tables.clinicians[place.clinician].services
+        or place.modality not in service.modalities & request.allowed_modalities
+        or (who is not None and place.clinician not in who)
+        or (in_person and place.location is None)
+        or (in_person and where is not None and place.location not in where)
+    )
+
+
+def _beside(scene: Scene, kinds: tuple[BusyKind, ...]) -> Ranges:
+    before = scene.service.buffer_before
+    after = scene.service.buffer_after + scene.duration - 1
+    return [
+        (stop - after, ready + before) for stop, ready, kind in scene.neighbours if kind in kinds
+    ]
+
+
+def _merged(pairs: Ranges) -> list[Range]:
+    """Sorted, and one where they touch or overlap."""
+    merged: list[Range] = []
+    for a, b in sorted(pairs):
+        if merged and a <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(b, merged[-1][1])
+        else:
+            merged.append((a, b))
+    return merged
+
+
+def _gaps(pairs: Ranges, span: Range) -> Iterator[Range]:
+    """What sorted ranges, none of them empty, leave of the span."""
+    start, end = span
+    for a, b in pairs:
+        if a >= end:
+            break
+        if a > start:
+            yield start, a
+        if b > start:
+            start = b
+    if start < end:
+        yield start, end

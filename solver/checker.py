@@ -1,0 +1,494 @@
+"""The hard rules and the costs again, as plainly as can be: the specification.
+
+Minute by minute and row by row, with nothing shared with the modules that it judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol, TypeVar
+from zoneinfo import ZoneInfo
+
+from solver.problem import (
+    Busy,
+    BusyKind,
+    Clinician,
+    Modality,
+    Problem,
+    Request,
+    Room,
+    Service,
+    Window,
+)
+from solver.proposal import Proposal, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that a proposal breaks; rank 0 means all proposals of the request together."""
+
+    rule: str
+    request: str
+    rank: int
+    detail: str
+
+
+def check(problem: Problem, result: Result) -> list[Violation]:
+    """Everything that is wrong with the result; nothing, if it is as good as it says."""
+    known = {request.id for request in problem.requests}
+    found = [
+        Violation("request", proposal.request, proposal.rank, "unknown")
+        for proposal in result.proposals
+        if proposal.request not in known
+    ]
+    objective = 0
+    for request in problem.requests:
+        mine = [proposal for proposal in result.proposals if proposal.request == request.id]
+        for proposal in mine:
+            case = Case(problem, request, proposal, mine)
+            for look in EACH:
+                try:
+                    faults = list(look(case))
+                except KeyError as unknown:
+                    faults = [f"there is no {unknown}"]
+                found += [
+                    Violation(look.__name__, request.id, proposal.rank, fault) for fault in faults
+                ]
+        for together in ALL_OF_ONE:
+            found += [
+                Violation(together.__name__, request.id, 0, fault)
+                for fault in together(problem, request, mine, result)
+            ]
+        if mine and not found:
+            objective += sum(proposal.cost for proposal in mine) + _crowding(problem, mine)
+        elif found:
+            objective = result.objective  # It means nothing now, and has been said already.
+        problem = replace(problem, busy=(*problem.busy, *_as_busy(problem, request, mine)))
+    if objective != result.objective:
+        found.append(Violation("objective", "", 0, f"{result.objective} is {objective}"))
+    if result.bound > result.objective or result.gap != result.objective - result.bound:
+        found.append(Violation("bound", "", 0, f"{result.bound}, gap {result.gap}"))
+    return found
+
+
+class Case:
+    """One proposal, and what it refers to."""
+
+    def __init__(
+        self, problem: Problem, request: Request, proposal: Proposal, mine: list[Proposal]
+    ) -> None:
+        self.problem, self.request, self.proposal, self.mine = problem, request, proposal, mine
+
+    @property
+    def service(self) -> Service:
+        return _one(self.problem.services, self.request.service)
+
+    @property
+    def clinician(self) -> Clinician:
+        return _one(self.problem.clinicians, self.proposal.clinician)
+
+    @property
+    def room(self) -> Room | None:
+        return _one(self.problem.rooms, self.proposal.room) if self.proposal.room else None
+
+    @property
+    def minutes(self) -> range:
+        return range(self.proposal.start, self.proposal.end)
+
+    @property
+    def local(self) -> datetime:
+        return _local(self.problem, self.proposal.clinician_location, self.proposal.start)
+
+    @property
+    def others(self) -> list[Busy]:
+        """What stands, and the other proposals, which may all come to stand."""
+        rest = [proposal for proposal in self.mine if proposal is not self.proposal]
+        return self.standing + _as_busy(self.problem, self.request, rest)
+
+    @property
+    def standing(self) -> list[Busy]:
+        chain = self.request.ignore_refs
+        return [busy for busy in self.problem.busy if busy.ref not in chain]
+
+
+def length(case: Case) -> Iterator[str]:
+    if len(case.minutes) != case.service.duration:
+        yield f"{len(case.minutes)} minutes"
+
+
+def qualified(case: Case) -> Iterator[str]:
+    request, proposal = case.request, case.proposal
+    if request.service not in case.clinician.services:
+        yield f"{proposal.clinician} does not offer {request.service}"
+    if proposal.modality not in case.service.modalities:
+        yield f"not offered as {proposal.modality}"
+    if proposal.modality not in request.allowed_modalities:
+        yield f"{proposal.modality} is not allowed"
+    who = request.allowed_clinicians
+    if who is not None and proposal.clinician not in who:
+        yield f"{proposal.clinician} is not allowed"
+    where = request.allowed_locations
+    if where is not None and proposal.location is not None and proposal.location not in where:
+        yield f"{proposal.location} is not allowed"
+
+
+def hours(case: Case) -> Iterator[str]:
+    proposal = case.proposal
+    for minute in case.minutes:
+        if not any(
+            block.window.start <= minute < block.window.end
+            and block.location == proposal.clinician_location
+            and proposal.modality in block.modalities
+            for block in case.clinician.blocks
+        ):
+            yield f"minute {minute} is outside working hours"
+            return
+
+
+def absence(case: Case) -> Iterator[str]:
+    windows = list(case.clinician.absences)
+    for outage in case.problem.outages:
+        if outage.clinician == case.proposal.clinician:
+            windows.append(outage.window)
+        if outage.location and outage.location == case.proposal.clinician_location:
+            windows.append(outage.window)
+    for window in windows:
+        if _overlap(window, case.proposal):
+            yield f"away from minute {window.start} to {window.end}"
+
+
+def notice(case: Case) -> Iterator[str]:
+    if case.proposal.start - case.problem.policy.now < case.clinician.min_notice:
+        yield "too soon"
+
+
+def horizon(case: Case) -> Iterator[str]:
+    now = _local(case.problem, case.proposal.clinician_location, case.problem.policy.now)
+    if (case.local.date() - now.date()).days > case.clinician.horizon_days:
+        yield "too far ahead"
+
+
+def agenda(case: Case) -> Iterator[str]:
+    proposal, service = case.proposal, case.service
+    for busy in case.others:
+        if busy.clinician != proposal.clinician:
+            continue
+        there, here = busy.location, proposal.clinician_location
+        if busy.kind == BusyKind.EXTERNAL:
+            there = here
+        come, go = _minutes(case.problem, there, here), _minutes(case.problem, here, there)
+        after = proposal.start - busy.end >= busy.buffer_after + come + service.buffer_before
+        before = busy.start - proposal.end >= service.buffer_after + go + busy.buffer_before
+        if not after and not before:
+            yield f"collides with {busy.ref}"
+
+
+def daily_maximum(case: Case) -> Iterator[str]:
+    most = case.clinician.max_sessions_day
+    if most is not None and 1 + _sessions_that_day(case, case.others) > most:
+        yield f"more than {most} on {case.local.date()}"
+
+
+def room(case: Case) -> Iterator[str]:
+    proposal, room = case.proposal, case.room
+    if proposal.modality == Modality.TELEHEALTH:
+        if room is not None or proposal.location is not None:
+            yield "video needs no room"
+        return
+    if room is None or proposal.location is None:
+        yield "in person needs a room"
+        return
+    if not room.location == proposal.location == proposal.clinician_location:
+        yield f"{room.id} is at {room.location}"
+    if case.service.room_features - room.features or case.request.seats > room.seats:
+        yield f"{room.id} does not suit"
+    for minute in case.minutes:
+        if not any(window.start <= minute < window.end for window in room.windows):
+            yield f"{room.id} is closed at minute {minute}"
+            break
+    for outage in case.problem.outages:
+        if outage.room == room.id and _overlap(outage.window, proposal):
+            yield f"{room.id} is out of order"
+    for busy in case.others:
+        apart = max(busy.start - proposal.end, proposal.start - busy.end)
+        if busy.room == room.id and apart < room.turnover:
+            yield f"{room.id} is taken by {busy.ref}"
+
+
+def client(case: Case) -> Iterator[str]:
+    for busy in case.others:
+        if set(busy.clients) & set(case.request.clients) and _overlap(busy, case.proposal):
+            yield f"client has {busy.ref}"
+
+
+def refused(case: Case) -> Iterator[str]:
+    if case.proposal.start in {case.request.asked_start, *case.request.refused_starts}:
+        yield "was asked for or refused"
+
+
+def narrowed(case: Case) -> Iterator[str]:
+    request, start = case.request, case.proposal.start
+    if request.earliest is not None and start < request.earliest:
+        yield "too early"
+    if request.latest is not None and start >= request.latest:
+        yield "too late"
+    if request.minutes_of_day is not None:
+        first, last = request.minutes_of_day
+        if not first <= _minute(case.local) < last:
+            yield f"not at {case.local:%H:%M}"
+
+
+def grid(case: Case) -> Iterator[str]:
+    if _minute(case.local) % case.problem.policy.grid_minutes:
+        yield f"{case.local:%H:%M} is not a round time"
+    if case.local.fold:
+        yield f"{case.local:%H:%M} has been once already"
+
+
+def breakdown(case: Case) -> Iterator[str]:
+    expected, given = _costs(case), dict(case.proposal.breakdown)
+    for term in sorted(expected.keys() | given.keys()):
+        if expected.get(term) != given.get(term):
+            yield f"{term}: {given.get(term)} is {expected.get(term)}"
+    if sum(given.values()) != case.proposal.cost:
+        yield f"{case.proposal.cost} is {sum(given.values())}"
+
+
+EACH: tuple[Callable[[Case], Iterator[str]], ...] = (
+    length,
+    qualified,
+    hours,
+    absence,
+    notice,
+    horizon,
+    agenda,
+    daily_maximum,
+    room,
+    client,
+    refused,
+    narrowed,
+    grid,
+    breakdown,
+)
+
+
+def ranks(problem: Problem, _: Request, mine: list[Proposal], __: Result) -> Iterator[str]:
+    if [proposal.rank for proposal in mine] != list(range(1, len(mine) + 1)):
+        yield "are not 1, 2, 3 …"
+    if [proposal.cost for proposal in mine] != sorted(proposal.cost for proposal in mine):
+        yield "are not in the order of cost"
+    if len(mine) > problem.policy.k:
+        yield f"more than {problem.policy.k} proposals"
+
+
+def cells(problem: Problem, _: Request, mine: list[Proposal], result: Result) -> Iterator[str]:
+    if len(set(_cells(problem, mine))) < len(mine) and not result.less_diverse:
+        yield "two share a day and part of the day"
+
+
+ALL_OF_ONE = (ranks, cells)
+
+
+def _overlap(one: Window | Busy, other: Proposal) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _costs(case: Case) -> dict[str, int]:
+    problem, request, proposal, service = case.problem, case.request, case.proposal, case.service
+    weights, local = problem.policy.weights, case.local
+    asked = None
+    if request.asked_start is not None:
+        asked = _local(problem, request.asked_location, request.asked_start)
+    days = abs((local.date() - asked.date()).days) if asked else 0
+    quarters = abs(_minute(local) - _minute(asked)) // 15 if asked else 0
+    video = proposal.modality == Modality.TELEHEALTH
+    before, after = _idle(case)
+    shortest = min(each.duration for each in problem.services)
+    room = case.room
+
+    other_clinician = request.asked_clinician not in (None, proposal.clinician)
+    week = (local.date() - timedelta(days=local.weekday())).isoformat()
+    # Local time is slow to tell, so first leave out what is certainly in another week.
+    nearby = [busy for busy in case.standing if abs(busy.start - proposal.start) < 9 * 24 * 60]
+    loads = [
+        sum(
+            busy.clinician == clinician.id
+            and busy.kind != BusyKind.EXTERNAL
+            and _monday(problem, busy) == week
+            for busy in nearby
+        )
+        for clinician in problem.clinicians
+        if other_clinician
+    ]
+    mean = sum(loads) // len(loads) if loads else 0
+    own = [
+        load
+        for load, clinician in zip(loads, problem.clinicians, strict=False)
+        if clinician.id == proposal.clinician
+    ]
+    return {
+        "days_moved": weights.day_moved * min(days, weights.days_moved_at_most),
+        "quarters_moved": weights.quarter_moved * min(quarters, weights.quarters_moved_at_most),
+        "weekday_not_preferred": weights.weekday_not_preferred
+        if request.preferred_weekdays and local.weekday() not in request.preferred_weekdays
+        else 0,
+        "daypart_not_preferred": weights.daypart_not_preferred
+        if request.preferred_dayparts and _part(problem, local) not in request.preferred_dayparts
+        else 0,
+        "loose_gap_before": weights.loose_gap if 0 < before < shortest else 0,
+        "loose_gap_after": weights.loose_gap if 0 < after < shortest else 0,
+        "no_neighbour": weights.no_neighbour if before > 0 and after > 0 else 0,
+        "empty_day": 0 if _sessions_that_day(case, case.standing) else weights.empty_day,
+        "other_clinician": weights.other_clinician if other_clinician else 0,
+        "other_modality": weights.other_modality
+        if request.asked_modality not in (None, proposal.modality)
+        else 0,
+        "other_location": weights.other_location
+        if not video and request.asked_location not in (None, proposal.location)
+        else 0,
+        "other_room": weights.other_room
+        if room and request.asked_room not in (None, room.id)
+        else 0,
+        "surplus_features": weights.surplus_feature * len(room.features - service.room_features)
+        if room
+        else 0,
+        "busier_than_mean": weights.busier_than_mean * max(0, sum(own) - mean),
+    }
+
+
+def _idle(case: Case) -> tuple[int, int]:
+    """Minutes until somebody or something stops the clinician, to both sides, after buffers."""
+    proposal, service, here = case.proposal, case.service, case.proposal.clinician_location
+    begin, finish = proposal.start - service.buffer_before, proposal.end + service.buffer_after
+    working = [
+        block.window
+        for block in case.clinician.blocks
+        if block.location == here and proposal.modality in block.modalities
+    ]
+    away = list(case.clinician.absences)
+    away += [
+        outage.window
+        for outage in case.problem.outages
+        if outage.clinician == proposal.clinician or (outage.location and outage.location == here)
+    ]
+
+    def works(minute: int) -> bool:
+        return any(window.start <= minute < window.end for window in working) and not any(
+            window.start <= minute < window.end for window in away
+        )
+
+    first, last = proposal.start, proposal.end
+    while works(first - 1):
+        first -= 1
+    while works(last):
+        last += 1
+    for busy in case.standing:
+        if busy.clinician == proposal.clinician:
+            there = here if busy.kind == BusyKind.EXTERNAL else busy.location
+            if busy.end <= proposal.start:
+                back = busy.end + busy.buffer_after + _minutes(case.problem, there, here)
+                first = max(first, back)
+            else:
+                leave = busy.start - busy.buffer_before - _minutes(case.problem, here, there)
+                last = min(last, leave)
+    return max(0, begin - first), max(0, last - finish)
+
+
+def _crowding(problem: Problem, mine: list[Proposal]) -> int:
+    policy, cells = problem.policy, _cells(problem, mine)
+    fair = (policy.k + len(policy.dayparts) - 1) // len(policy.dayparts)
+    points = 0
+    for day in {day for day, _ in cells}:
+        points += policy.weights.repeated_day * (sum(each == day for each, _ in cells) - 1)
+    for part in {part for _, part in cells}:
+        above = sum(each == part for _, each in cells) - fair
+        points += policy.weights.repeated_daypart * max(0, above)
+    return points
+
+
+def _cells(problem: Problem, mine: list[Proposal]) -> list[tuple[date, str]]:
+    locals_ = [_local(problem, each.clinician_location, each.start) for each in mine]
+    return [(local.date(), _part(problem, local)) for local in locals_]
+
+
+def _sessions_that_day(case: Case, rows: list[Busy]) -> int:
+    return sum(
+        busy.clinician == case.proposal.clinician
+        and busy.kind != BusyKind.EXTERNAL
+        and abs(busy.start - case.proposal.start) < 3 * 24 * 60
+        and _local(case.problem, busy.location, busy.start).date() == case.local.date()
+        for busy in rows
+    )
+
+
+def _as_busy(problem: Problem, request: Request, proposals: list[Proposal]) -> list[Busy]:
+    service = _one(problem.services, request.service)
+    return [
+        Busy(
+            ref=f"proposal {proposal.rank}",
+            kind=BusyKind.HELD,
+            start=proposal.start,
+            end=proposal.end,
+            clinician=proposal.clinician,
+            clients=request.clients,
+            room=proposal.room,
+            location=proposal.clinician_location,
+            buffer_before=service.buffer_before,
+            buffer_after=service.buffer_after,
+        )
+        for proposal in proposals
+    ]
+
+
+def _local(problem: Problem, location: str | None, instant: int) -> datetime:
+    zone = next((each.zone for each in problem.locations if each.id == location), None)
+    utc = datetime.fromtimestamp(instant * 60, UTC)
+    return utc.astimezone(ZoneInfo(zone or problem.zone))
+
+
+def _monday(problem: Problem, busy: Busy) -> str:
+    day = _local(problem, busy.location, busy.start).date()
+    return (day - timedelta(days=day.weekday())).isoformat()
+
+
+def _minute(local: datetime) -> int:
+    return local.hour * 60 + local.minute
+
+
+def _part(problem: Problem, local: datetime) -> str:
+    parts = problem.policy.dayparts
+    return next(part.name for part in parts if part.start <= _minute(local) < part.end)
+
+
+def _minutes(problem: Problem, here: str | None, there: str | None) -> int:
+    """The shortest of all ways, found by walking on until nothing is new."""
+    if here is None or there is None or here == there:
+        return 0
+    reached = {here: 0}
+    roads = dict(problem.travel)
+    roads |= {(b, a): time for (a, b), time in roads.items() if (b, a) not in roads}
+    changed = True
+    while changed:
+        changed = False
+        for (a, b), time in roads.items():
+            if a in reached and reached[a] + time < reached.get(b, 10**9):
+                reached[b] = reached[a] + time
+                changed = True
+    return reached.get(there, 0)
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_T = TypeVar("_T", bound=_Named)
+
+
+def _one(things: tuple[_T, ...], id: str) -> _T:
+    for thing in things:
+        if thing.id == id:
+            return thing
+    raise KeyError(id)

@@ -1,0 +1,460 @@
+"""What the solver is asked: frozen facts; every instant is a whole UTC minute since 1970."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from itertools import product
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+DAY = 24 * 60
+MOST_REQUESTS = 500
+LAST_INSTANT = 121_000_000  # Into the year 2200: what lies beyond is a slip of the keyboard.
+
+
+class Modality(StrEnum):
+    IN_PERSON = "in_person"
+    TELEHEALTH = "telehealth"
+
+
+class BusyKind(StrEnum):
+    CONFIRMED = "confirmed"
+    PENDING = "pending"
+    HELD = "held"
+    EXTERNAL = "external"
+
+
+BOTH = frozenset(Modality)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """The minutes from `start` up to, and without, `end`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    id: str
+    duration: int
+    buffer_before: int = 0
+    buffer_after: int = 0
+    room_features: frozenset[str] = frozenset()
+    modalities: frozenset[Modality] = BOTH
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    id: str
+    zone: str | None = None
+    """None: the zone of the problem."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    id: str
+    location: str
+    features: frozenset[str] = frozenset()
+    seats: int = 2
+    turnover: int = 0
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Working hours at one place; holidays, overrides and recurrence are already expanded."""
+
+    window: Window
+    location: str | None = None
+    """None: from anywhere, without travel. Video from an office keeps the office."""
+    modalities: frozenset[Modality] = BOTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clinician:
+    id: str
+    services: frozenset[str]
+    blocks: tuple[Block, ...] = ()
+    absences: tuple[Window, ...] = ()
+    max_sessions_day: int | None = None
+    min_notice: int = 0
+    horizon_days: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """Time already taken from a clinician, a room and clients, or from any of them."""
+
+    ref: str
+    kind: BusyKind
+    start: int
+    end: int
+    clinician: str | None = None
+    clients: tuple[str, ...] = ()
+    room: str | None = None
+    location: str | None = None
+    """Where the clinician is; None: remote or unknown, so nobody travels."""
+    buffer_before: int = 0
+    buffer_after: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Who needs which session, what was asked for, and what else would do."""
+
+    id: str
+    service: str
+    clients: tuple[str, ...] = ()
+    seats: int = 1
+    asked_start: int | None = None
+    asked_clinician: str | None = None
+    asked_location: str | None = None
+    asked_room: str | None = None
+    asked_modality: Modality | None = None
+    allowed_modalities: frozenset[Modality] = BOTH
+    allowed_clinicians: tuple[str, ...] | None = None
+    """In order of preference; None: whoever offers the service."""
+    allowed_locations: frozenset[str] | None = None
+    """Where clients may have to go; None: anywhere. Video needs no permission of this kind."""
+    preferred_weekdays: frozenset[int] = frozenset()
+    """Monday is 0; none: no preference."""
+    preferred_dayparts: frozenset[str] = frozenset()
+    refused_starts: frozenset[int] = frozenset()
+    weight: int = 1
+    earliest: int | None = None
+    """No start before this instant."""
+    latest: int | None = None
+    """No start at or after this instant."""
+    minutes_of_day: tuple[int, int] | None = None
+    """Local starts from the first minute of the day up to, and without, the second."""
+    ignore_refs: frozenset[str] = frozenset()
+    """Busy rows of the request's own chain, which never conflict with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What each inconvenience costs, in points; nothing is ever negative."""
+
+    day_moved: int = 10  # for each local day between asked and offered …
+    days_moved_at_most: int = 30  # … as far as these days
+    quarter_moved: int = 1  # for each quarter of an hour between the times of day …
+    quarters_moved_at_most: int = 24  # … as far as these quarters
+    weekday_not_preferred: int = 30
+    daypart_not_preferred: int = 20
+    loose_gap: int = 15  # idle time beside the session that no service fits into, on each side
+    no_neighbour: int = 3  # idle time on both sides
+    empty_day: int = 8  # the clinician's only session that day
+    other_clinician: int = 60
+    other_modality: int = 40
+    other_location: int = 25
+    other_room: int = 5
+    surplus_feature: int = 2  # for each feature of the room that the service does not need
+    busier_than_mean: int = 1  # for each session a substitute has that week above the mean
+    repeated_day: int = 40  # for each proposal after the first of a day
+    repeated_daypart: int = 15  # for each proposal above its fair share of a part of the day
+
+
+@dataclass(frozen=True, slots=True)
+class Daypart:
+    """A named part of the local day, in minutes after midnight."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    now: int
+    k: int = 5
+    grid_minutes: int = 15
+    dayparts: tuple[Daypart, ...] = (
+        Daypart("morning", 0, 720),
+        Daypart("afternoon", 720, 960),
+        Daypart("evening", 960, DAY),
+    )
+    weights: Weights = Weights()
+    seed: int = 1
+    deterministic_time: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A clinician, a room or a whole location that is suddenly not there."""
+
+    window: Window
+    clinician: str | None = None
+    room: str | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    zone: str
+    policy: Policy
+    services: tuple[Service, ...] = ()
+    locations: tuple[Location, ...] = ()
+    travel: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Minutes (from, to); where one direction is missing it is like the other, where both, 0."""
+    rooms: tuple[Room, ...] = ()
+    clinicians: tuple[Clinician, ...] = ()
+    busy: tuple[Busy, ...] = ()
+    requests: tuple[Request, ...] = ()
+    outages: tuple[Outage, ...] = ()
+    derived: dict[object, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """Tables that others derive from these facts: kept here, so that they go when the facts go."""
+
+
+class InvalidProblem(ValueError):
+    """The facts contradict each other; `path` says where, in the terms of the JSON document."""
+
+    def __init__(self, code: str, path: str, message: str) -> None:
+        super().__init__(f"{code} {path}: {message}")
+        self.code, self.path, self.message = code, path, message
+
+
+UNKNOWN_ID = "E01"
+BAD_DURATION = "E02"
+BAD_WINDOW = "E03"
+TWO_PLACES_AT_ONCE = "E04"
+NO_SUCH_ROOM = "E05"
+OUT_OF_RANGE = "E09"
+DUPLICATE_ID = "E11"
+TOO_MANY = "E12"
+
+
+def validate(problem: Problem) -> Problem:
+    """The same problem with its travel times closed, or `InvalidProblem`."""
+    for check in CHECKS:
+        for code, path, message in check(problem):
+            raise InvalidProblem(code, path, message)
+    return replace(problem, travel=_closed(problem)) if problem.travel else problem
+
+
+Faults: TypeAlias = Iterator[tuple[str, str, str]]
+Ids: TypeAlias = set[str | None]
+
+
+def too_many(problem: Problem) -> Faults:
+    if len(problem.requests) > MOST_REQUESTS:
+        yield TOO_MANY, "$.requests", f"more than {MOST_REQUESTS}"
+
+
+def ids_twice(problem: Problem) -> Faults:
+    for name in ("services", "locations", "rooms", "clinicians", "requests"):
+        seen = set()
+        for i, item in enumerate(getattr(problem, name)):
+            if item.id in seen:
+                yield DUPLICATE_ID, f"$.{name}[{i}].id", repr(item.id)
+            seen.add(item.id)
+
+
+def policy_out_of_range(problem: Problem) -> Faults:
+    policy = problem.policy
+    for weight in fields(Weights):
+        value = getattr(policy.weights, weight.name)
+        if not isinstance(value, int) or value < 0:
+            yield OUT_OF_RANGE, f"$.policy.weights.{weight.name}", "not a whole number from 0"
+    if not 1 <= policy.k <= 50:
+        yield OUT_OF_RANGE, "$.policy.k", "not from 1 to 50"
+    if not 1 <= policy.grid_minutes <= 60 or DAY % policy.grid_minutes:
+        yield OUT_OF_RANGE, "$.policy.grid_minutes", "not a part of the day from 1 to 60 minutes"
+    if not 0 <= policy.seed < 2**31:
+        yield OUT_OF_RANGE, "$.policy.seed", "not from 0 to 2147483647"
+    if not 0 < policy.deterministic_time <= 60:
+        yield OUT_OF_RANGE, "$.policy.deterministic_time", "not above 0 and up to 60"
+    edges = [0, *(edge for part in policy.dayparts for edge in (part.start, part.end)), DAY]
+    whole = all(a == b for a, b in zip(edges[::2], edges[1::2], strict=True))
+    if not whole or any(part.start >= part.end for part in policy.dayparts):
+        yield OUT_OF_RANGE, "$.policy.dayparts", "do not divide the day"
+
+
+def unknown_zones(problem: Problem) -> Faults:
+    places = [(f"$.locations[{i}].zone", at.zone) for i, at in enumerate(problem.locations)]
+    for path, zone in [("$.zone", problem.zone), *places]:
+        try:
+            ZoneInfo(zone or problem.zone)
+        except (ValueError, OSError, KeyError):
+            yield UNKNOWN_ID, path, repr(zone)
+
+
+def unknown_ids(problem: Problem) -> Faults:
+    services: Ids = {service.id for service in problem.services}
+    locations: Ids = {None, *(location.id for location in problem.locations)}
+    rooms: Ids = {None, *(room.id for room in problem.rooms)}
+    clinicians: Ids = {None, *(clinician.id for clinician in problem.clinicians)}
+    dayparts: Ids = {part.name for part in problem.policy.dayparts}
+
+    def used() -> Iterator[tuple[Ids, str, Iterable[str | None]]]:
+        yield locations, "$.travel", (place for pair in problem.travel for place in pair)
+        for i, room in enumerate(problem.rooms):
+            yield locations, f"$.rooms[{i}].location", (room.location,)
+        for i, clinician in enumerate(problem.clinicians):
+            yield services, f"$.clinicians[{i}].services", sorted(clinician.services)
+            for j, block in enumerate(clinician.blocks):
+                yield locations, f"$.clinicians[{i}].blocks[{j}].location", (block.location,)
+        whatever: tuple[tuple[str, tuple[Busy | Outage, ...]], ...] = (
+            ("busy", problem.busy),
+            ("outages", problem.outages),
+        )
+        for name, rows in whatever:
+            for i, row in enumerate(rows):
+                if row.clinician in clinicians and row.room in rooms and row.location in locations:
+                    continue  # There are thousands of them.
+                yield clinicians, f"$.{name}[{i}].clinician", (row.clinician,)
+                yield rooms, f"$.{name}[{i}].room", (row.room,)
+                yield locations, f"$.{name}[{i}].location", (row.location,)
+        for i, request in enumerate(problem.requests):
+            at = f"$.requests[{i}]"
+            yield services, f"{at}.service", (request.service,)
+            yield clinicians, f"{at}.asked_clinician", (request.asked_clinician,)
+            yield clinicians, f"{at}.allowed_clinicians", request.allowed_clinicians or ()
+            yield locations, f"{at}.asked_location", (request.asked_location,)
+            yield locations, f"{at}.allowed_locations", sorted(request.allowed_locations or ())
+            yield rooms, f"{at}.asked_room", (request.asked_room,)
+            yield dayparts, f"{at}.preferred_dayparts", sorted(request.preferred_dayparts)
+
+    for known, path, ids in used():
+        for id in ids:
+            if id not in known:
+                yield UNKNOWN_ID, path, repr(id)
+
+
+def bad_durations(problem: Problem) -> Faults:
+    for i, service in enumerate(problem.services):
+        if not 0 < service.duration <= DAY:
+            yield BAD_DURATION, f"$.services[{i}].duration", str(service.duration)
+    for name, rows in (("services", problem.services), ("busy", problem.busy)):
+        for i, row in enumerate(rows):
+            for side in ("buffer_before", "buffer_after"):
+                if not 0 <= getattr(row, side) <= DAY:
+                    yield BAD_DURATION, f"$.{name}[{i}].{side}", str(getattr(row, side))
+    for i, room in enumerate(problem.rooms):
+        if not 0 <= room.turnover <= DAY:
+            yield BAD_DURATION, f"$.rooms[{i}].turnover", str(room.turnover)
+    for (here, there), minutes in problem.travel.items():
+        if not 0 <= minutes <= DAY or (here == there and minutes):
+            yield BAD_DURATION, f"$.travel.{here}.{there}", str(minutes)
+
+
+def bad_windows(problem: Problem) -> Faults:
+    def all_windows() -> Iterator[tuple[str, int, int]]:
+        for i, room in enumerate(problem.rooms):
+            for j, window in enumerate(room.windows):
+                yield f"$.rooms[{i}].windows[{j}]", window.start, window.end
+        for i, clinician in enumerate(problem.clinicians):
+            for j, block in enumerate(clinician.blocks):
+                at = f"$.clinicians[{i}].blocks[{j}].window"
+                yield at, block.window.start, block.window.end
+            for j, window in enumerate(clinician.absences):
+                yield f"$.clinicians[{i}].absences[{j}]", window.start, window.end
+        for i, busy in enumerate(problem.busy):
+            if not 0 <= busy.start < busy.end <= LAST_INSTANT:  # There are thousands of them.
+                yield f"$.busy[{i}]", busy.start, busy.end
+        for i, outage in enumerate(problem.outages):
+            yield f"$.outages[{i}].window", outage.window.start, outage.window.end
+        for i, request in enumerate(problem.requests):
+            first = 0 if request.earliest is None else request.earliest
+            last = LAST_INSTANT if request.latest is None else request.latest
+            yield f"$.requests[{i}].earliest", first, last
+            if request.asked_start is not None:
+                yield f"$.requests[{i}].asked_start", request.asked_start, request.asked_start + 1
+        yield "$.policy.now", problem.policy.now, problem.policy.now + 1
+
+    for path, start, end in all_windows():
+        if not 0 <= start < end <= LAST_INSTANT:
+            yield BAD_WINDOW, path, f"from minute {start} to {end}"
+    for i, request in enumerate(problem.requests):
+        first, last = request.minutes_of_day or (0, DAY)
+        if not 0 <= first < last <= DAY:
+            yield BAD_WINDOW, f"$.requests[{i}].minutes_of_day", f"from {first} to {last}"
+
+
+def two_places_at_once(problem: Problem) -> Faults:
+    for i, clinician in enumerate(problem.clinicians):
+        blocks = sorted(
+            (block.window, block.location or "", j) for j, block in enumerate(clinician.blocks)
+        )
+        # Blocks of one place may overlap, so look back as far as the one that lasts longest.
+        reach, place = 0, ""
+        for window, location, j in blocks:
+            if window.start < reach and location != place:
+                yield (
+                    TWO_PLACES_AT_ONCE,
+                    f"$.clinicians[{i}].blocks[{j}]",
+                    f"{place or 'remote'} and {location or 'remote'}",
+                )
+            if window.end > reach:
+                reach, place = window.end, location
+
+
+def rows_out_of_range(problem: Problem) -> Faults:
+    for i, service in enumerate(problem.services):
+        if not service.modalities:
+            yield OUT_OF_RANGE, f"$.services[{i}].modalities", "empty"
+    for i, room in enumerate(problem.rooms):
+        if room.seats < 0:
+            yield OUT_OF_RANGE, f"$.rooms[{i}].seats", str(room.seats)
+    for i, clinician in enumerate(problem.clinicians):
+        at = f"$.clinicians[{i}]"
+        if clinician.max_sessions_day is not None and clinician.max_sessions_day < 0:
+            yield OUT_OF_RANGE, f"{at}.max_sessions_day", str(clinician.max_sessions_day)
+        if not 0 <= clinician.min_notice <= 3660 * DAY:
+            yield OUT_OF_RANGE, f"{at}.min_notice", str(clinician.min_notice)
+        if not 0 <= clinician.horizon_days <= 3660:
+            yield OUT_OF_RANGE, f"{at}.horizon_days", str(clinician.horizon_days)
+    for i, request in enumerate(problem.requests):
+        at = f"$.requests[{i}]"
+        if not 1 <= len(request.clients) <= 2 or len(set(request.clients)) < len(request.clients):
+            yield OUT_OF_RANGE, f"{at}.clients", "not one client, nor two"
+        if request.seats < 0:
+            yield OUT_OF_RANGE, f"{at}.seats", str(request.seats)
+        if request.weight < 1:
+            yield OUT_OF_RANGE, f"{at}.weight", str(request.weight)
+        if not request.preferred_weekdays <= set(range(7)):
+            yield OUT_OF_RANGE, f"{at}.preferred_weekdays", "not from 0 to 6"
+        if not request.allowed_modalities:
+            yield OUT_OF_RANGE, f"{at}.allowed_modalities", "empty"
+
+
+def no_room_could_hold(problem: Problem) -> Faults:
+    """Worth saying before solving; where video would do too, it is no fault."""
+    services = {service.id: service for service in problem.services}
+    for i, request in enumerate(problem.requests):
+        service = services[request.service]
+        if service.modalities & request.allowed_modalities == {Modality.IN_PERSON} and not any(
+            service.room_features <= room.features and request.seats <= room.seats
+            for room in problem.rooms
+        ):
+            yield NO_SUCH_ROOM, f"$.requests[{i}].service", repr(service.id)
+
+
+CHECKS = (
+    too_many,
+    ids_twice,
+    policy_out_of_range,
+    unknown_zones,
+    unknown_ids,
+    bad_durations,
+    bad_windows,
+    rows_out_of_range,
+    two_places_at_once,
+    no_room_could_hold,
+)
+
+
+def _closed(problem: Problem) -> dict[tuple[str, str], int]:
+    """The shortest way between any two places, if need be by a third (Floyd and Warshall)."""
+    given, places = problem.travel, sorted({place for pair in problem.travel for place in pair})
+    far = 10**9
+    minutes = {
+        (a, b): 0 if a == b else given.get((a, b), given.get((b, a), far))
+        for a, b in product(places, repeat=2)
+    }
+    for via, a, b in product(places, repeat=3):
+        minutes[a, b] = min(minutes[a, b], minutes[a, via] + minutes[via, b])
+    return {pair: time for pair, time in minutes.items() if time < far}

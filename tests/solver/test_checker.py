@@ -1,0 +1,128 @@
+"""The checker sees every way in which an answer can be wrong."""
+
+from dataclasses import replace
+
+import pytest
+
+import solver
+from solver.problem import Block, BusyKind, Modality, Outage
+from tests.solver.worlds import (
+    CENTRO,
+    MORNING,
+    NORTE,
+    ana,
+    at,
+    busy,
+    request,
+    room,
+    session,
+    video_world,
+    window,
+    with_policy,
+    world,
+)
+
+
+def rules(problem, result) -> set[str]:
+    return {violation.rule for violation in solver.check(problem, result)}
+
+
+WISH = request(asked_start=at("2027-03-02 09:00"), asked_room="c1")
+PROBLEM = with_policy(
+    world(requests=(WISH,), rooms=(room(turnover=5),), services=(session(duration=45),)), k=1
+)
+RESULT = solver.greedy(PROBLEM)  # One proposal, from 10:00 to 10:45.
+
+
+def tampered(**changes):
+    return replace(RESULT, proposals=(replace(RESULT.proposals[0], **changes),))
+
+
+def test_a_good_answer_is_good():
+    assert solver.check(PROBLEM, RESULT) == []
+
+
+LATER = {"start": at("2027-03-02 10:15"), "end": at("2027-03-02 11:00")}
+LIES = [
+    ("request", {"request": "r9"}),
+    ("length", {"end": RESULT.proposals[0].end + 1}),
+    ("hours", {"start": at("2027-03-02 12:00"), "end": at("2027-03-02 12:45")}),
+    ("hours", {"clinician_location": NORTE}),
+    ("refused", {"start": at("2027-03-02 09:00"), "end": at("2027-03-02 09:45")}),
+    ("grid", LATER),
+    ("notice", {"start": at("2027-02-02 10:00"), "end": at("2027-02-02 10:45")}),
+    ("qualified", {"clinician": "nobody"}),
+    ("room", {"room": None}),
+    ("room", {"room": "c9"}),
+    ("room", {"location": NORTE}),
+    ("room", {"modality": Modality.TELEHEALTH}),
+    ("breakdown", {"cost": RESULT.proposals[0].cost + 1}),
+    ("breakdown", {"breakdown": ()}),
+    ("ranks", {"rank": 2}),
+]
+
+
+@pytest.mark.parametrize(("rule", "changes"), LIES)
+def test_a_lie_about_a_proposal_is_seen(rule, changes):
+    assert rule in rules(PROBLEM, tampered(**changes))
+
+
+def near(**changes):
+    """A row that leaves four minutes, where somebody needs five."""
+    return busy("2027-03-02 10:49", "2027-03-02 11:40", **changes)
+
+
+CHANGED_WORLDS = [
+    ("qualified", {"clinicians": (ana(services=frozenset()),)}),
+    ("qualified", {"services": (session(duration=45, modalities=frozenset()),)}),
+    ("qualified", {"requests": (replace(WISH, allowed_modalities=frozenset()),)}),
+    ("qualified", {"requests": (replace(WISH, allowed_clinicians=()),)}),
+    ("qualified", {"requests": (replace(WISH, allowed_locations=frozenset()),)}),
+    ("hours", {"clinicians": (ana(window("2027-03-02 10:00", "2027-03-02 10:44")),)}),
+    ("hours", {"clinicians": (ana(blocks=(Block(MORNING, CENTRO, frozenset()),)),)}),
+    ("absence", {"clinicians": (ana(absences=(window("2027-03-02 10:44", "2027-03-02 11:00"),)),)}),
+    ("absence", {"outages": (Outage(window=MORNING, clinician="ana"),)}),
+    ("absence", {"outages": (Outage(window=MORNING, location=CENTRO),)}),
+    ("horizon", {"clinicians": (ana(horizon_days=0),)}),
+    ("agenda", {"services": (session(duration=45, buffer_after=5),), "busy": (near(),)}),
+    ("agenda", {"busy": (near(kind=BusyKind.HELD, buffer_before=5),)}),
+    ("agenda", {"travel": {(NORTE, CENTRO): 5}, "busy": (near(location=NORTE),)}),
+    ("daily_maximum", {"clinicians": (ana(max_sessions_day=1),), "busy": (near(),)}),
+    ("room", {"busy": (near(clinician=None, room="c1"),)}),
+    ("room", {"outages": (Outage(window=MORNING, room="c1"),)}),
+    ("room", {"rooms": (room(window("2027-03-02 10:01", "2027-03-02 11:00")),)}),
+    ("room", {"rooms": (room(seats=0),)}),
+    ("room", {"services": (session(duration=45, room_features=frozenset({"couch"})),)}),
+    ("client", {"busy": (busy("2027-03-02 10:44", "2027-03-02 11:00", clients=("p1",)),)}),
+    ("narrowed", {"requests": (replace(WISH, earliest=at("2027-03-02 10:01")),)}),
+    ("narrowed", {"requests": (replace(WISH, latest=at("2027-03-02 10:00")),)}),
+    ("narrowed", {"requests": (replace(WISH, minutes_of_day=(0, 600)),)}),
+    ("refused", {"requests": (replace(WISH, refused_starts=frozenset([at("2027-03-02 10:00")])),)}),
+]
+
+
+@pytest.mark.parametrize(("rule", "changes"), CHANGED_WORLDS)
+def test_a_world_that_changed_meanwhile_is_seen(rule, changes):
+    assert rule in rules(replace(PROBLEM, **changes), RESULT)
+
+
+def test_proposals_that_cannot_be_held_together_are_seen():
+    both = replace(RESULT.proposals[0], rank=2, start=at("2027-03-02 10:30"))
+    result = replace(RESULT, proposals=(RESULT.proposals[0], both))
+    assert {"agenda", "room", "client", "ranks", "cells"} <= rules(PROBLEM, result)
+
+
+def test_an_hour_that_the_clocks_repeat_counts_once():
+    night = window("2027-10-31 00:00", "2027-10-31 05:00")
+    problem = video_world(night, k=1, grid_minutes=60)
+    good = solver.greedy(problem)
+    again = at("2027-10-31 02:00", fold=1)
+    late = replace(good.proposals[0], start=again, end=again + 60)
+    assert "grid" in rules(problem, replace(good, proposals=(late,)))
+
+
+def test_a_wrong_sum_is_seen():
+    assert rules(PROBLEM, replace(RESULT, objective=RESULT.objective + 1, bound=0)) == {
+        "objective",
+        "bound",
+    }

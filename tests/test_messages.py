@@ -1,0 +1,345 @@
+"""Every message: what it says in Spanish, and must not say, when it leaves, that it arrives."""
+
+import socket
+from datetime import timedelta
+from email.message import EmailMessage
+
+import pytest
+from aiosmtpd.controller import Controller
+from icalendar import Calendar
+
+from booking import gateway, outbox
+from booking.letters import LETTERS
+from booking.mailer import FolderMailer, RefusedForGood, SmtpMailer
+from booking.models import Account, Delivery, OfferedSlot, OutboxMessage, Practice
+from booking.notifications import Kind
+from booking.operations import (
+    accept,
+    book,
+    cancel,
+    cancel_for_client,
+    decline_offers,
+    deny,
+    take_offer,
+    undo,
+)
+from tests.builders import at, own_client, request, wish
+
+UNDO = timedelta(seconds=31)
+SECRETS = ("individual", "Inés", "Peña Ordóñez", "Psic", "congreso")
+SUBJECTS = {
+    Kind.SIGN_IN_REQUESTED: "Su código para entrar",
+    Kind.REQUEST_RECEIVED: "Recibimos su solicitud",
+    Kind.REQUEST_EXPIRED: "No pudimos responder a tiempo",
+    Kind.REQUEST_ACCEPTED: "Su cita está confirmada",
+    Kind.REQUEST_DENIED: "Elija otro horario para su cita",
+    Kind.SLOTS_OFFERED: "Elija otro horario para su cita",
+    Kind.OFFER_REMINDED: "Todavía puede elegir otro horario",
+    Kind.OFFER_LAPSED: "Los horarios que le ofrecimos quedaron libres",
+    Kind.OFFER_TAKEN: "Su cita está confirmada",
+    Kind.APPOINTMENT_BOOKED: "Su cita está confirmada",
+    Kind.APPOINTMENT_MOVED: "Su cita tiene otro horario",
+    Kind.APPOINTMENT_CANCELLED: "Su cita fue cancelada",
+    Kind.SESSION_REMINDED: "Recordatorio de su cita",
+    Kind.STAFF_REQUEST_RECEIVED: "Nueva solicitud de cita",
+    Kind.STAFF_REQUEST_WAITING: "Una solicitud de cita espera su respuesta",
+    Kind.STAFF_REQUEST_EXPIRED: "Una solicitud de cita quedó sin respuesta",
+    Kind.STAFF_OFFER_TAKEN: "Eligieron uno de los horarios que ofreció",
+    Kind.STAFF_OFFER_DECLINED: "Ninguno de los horarios que ofreció fue elegido",
+    Kind.STAFF_APPOINTMENT_CANCELLED: "Una cita fue cancelada",
+}
+
+
+class Book:
+    """The whole life of appointments, told step by step to a clock and a worker."""
+
+    def __init__(self, clock, deliver, ana: Account, ines: Account) -> None:
+        self.clock, self.deliver, self.ana = clock, deliver, ana
+        self.staff = gateway.staff(ines)
+        self.seen = 0
+
+    @property
+    def now(self):
+        return self.clock.now()
+
+    def sent(self) -> list[tuple[str, str]]:
+        return [(m["To"], m["Subject"]) for m in self.deliver().sent]
+
+    def later(self, step: timedelta) -> list[tuple[str, str]]:
+        """What goes out when time has passed, and had not gone out before."""
+        self.clock.advance(step)
+        news = self.sent()[self.seen :]
+        self.seen += len(news)
+        return news
+
+    def offer(self, appointment, *starts):
+        from booking.availability import slot, wish_of
+
+        offers = tuple(slot(wish_of(appointment), start, now=self.now) for start in starts)
+        return deny(
+            appointment.id, version=appointment.version, actor=self.staff, offers=offers,
+            note="Estoy en un congreso.", now=self.now,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def life(clock, deliver, ana, ines) -> Book:
+    return Book(clock, deliver, ana, ines)
+
+
+ANA, INES = "ana@example.com", "ines@alameda.example"
+
+
+def test_every_kind_has_a_letter_and_an_expected_subject():
+    assert set(SUBJECTS) == set(Kind)
+    assert set(LETTERS) | {Kind.SIGN_IN_REQUESTED} == set(Kind)
+
+
+def test_a_request_is_told_to_both(life):
+    request(life.ana)
+    assert life.sent() == [(ANA, "Recibimos su solicitud"), (INES, "Nueva solicitud de cita")]
+
+
+def test_accepting_waits_until_it_cannot_be_undone(life):
+    asked = request(life.ana)
+    life.later(timedelta())
+    accept(asked.id, version=1, actor=life.staff, now=life.now)
+    assert life.later(timedelta(seconds=29)) == []
+    assert life.later(timedelta(seconds=1)) == [(ANA, "Su cita está confirmada")]
+
+
+def test_what_is_undone_is_never_told(life):
+    asked = request(life.ana)
+    life.later(timedelta())
+    accept(asked.id, version=1, actor=life.staff, now=life.now)
+    undo(asked.id, actor=life.staff, now=life.now)
+    assert life.later(UNDO) == []
+    assert OutboxMessage.get(OutboxMessage.kind == Kind.REQUEST_ACCEPTED).error == "deshecho"
+
+
+def test_a_request_that_nobody_answers_reminds_and_then_expires(life):
+    request(life.ana, at(12, 10))
+    life.later(timedelta())
+    assert life.later(timedelta(hours=36)) == [(INES, "Una solicitud de cita espera su respuesta")]
+    assert life.later(timedelta(hours=1)) == []
+    assert life.later(timedelta(hours=35)) == [
+        (ANA, "No pudimos responder a tiempo"),
+        (INES, "Una solicitud de cita quedó sin respuesta"),
+    ]
+    assert life.later(timedelta(hours=100)) == []
+
+
+def test_offers_remind_and_then_lapse(life):
+    life.offer(request(life.ana), at(10, 10), at(11, 10))
+    assert (ANA, "Elija otro horario para su cita") in life.later(UNDO)
+    assert life.later(timedelta(hours=24)) == [(ANA, "Todavía puede elegir otro horario")]
+    assert life.later(timedelta(hours=24)) == [
+        (ANA, "Los horarios que le ofrecimos quedaron libres"),
+        (INES, "Ninguno de los horarios que ofreció fue elegido"),
+    ]
+
+
+def test_taking_and_declining_offers_are_told(life):
+    offered = life.offer(request(life.ana), at(10, 10))
+    life.later(UNDO)
+    take_offer(offered.id, OfferedSlot.get().id, account=life.ana, now=life.now)
+    assert life.later(timedelta()) == [
+        (ANA, "Su cita está confirmada"), (INES, "Eligieron uno de los horarios que ofreció")
+    ]  # fmt: skip
+    other = life.offer(request(life.ana, at(12, 9)), at(12, 11))
+    life.later(UNDO)
+    decline_offers(other.id, account=life.ana, wish={}, now=life.now)
+    assert life.later(timedelta()) == [(INES, "Ninguno de los horarios que ofreció fue elegido")]
+
+
+def test_a_session_is_remembered_the_day_before(life):
+    asked = request(life.ana)
+    accept(asked.id, version=1, actor=life.staff, now=life.now)
+    life.later(UNDO)
+    life.clock.set(at(3, 9, 59))
+    assert life.later(timedelta()) == []
+    assert life.later(timedelta(minutes=1)) == [(ANA, "Recordatorio de su cita")]
+    assert life.later(timedelta(hours=5)) == []
+
+
+def test_cancelling_is_told_by_either_side(life):
+    asked = request(life.ana)
+    cancel(asked.id, account=life.ana, now=life.now)
+    assert life.sent()[2:] == [(ANA, "Su cita fue cancelada"), (INES, "Una cita fue cancelada")]
+    other = request(life.ana)
+    cancel_for_client(other.id, version=1, actor=life.staff, now=life.now)
+    assert life.sent()[-1] == (ANA, "Su cita fue cancelada")
+
+
+def test_a_client_without_an_address_is_written_nothing(life, app):
+    from booking.operations import add_client
+
+    client = add_client(name="Don Ramón", email="", phone="555", actor=life.staff, now=life.now)
+    book(wish(client=client), at(4, 10), client=client, actor=life.staff, now=life.now)
+    assert life.sent() == []
+
+
+def every_message(life) -> list[EmailMessage]:
+    """One of each kind that time and people can bring about here."""
+    moved = request(life.ana)
+    accept(moved.id, version=1, actor=life.staff, now=life.now)
+    life.later(UNDO)
+    again = request(life.ana, at(4, 12), replaces=moved.id, chain=moved.chain)
+    offered = life.offer(again, at(11, 10), at(12, 10))
+    life.later(timedelta(hours=24))
+    take_offer(offered.id, OfferedSlot.select().first().id, account=life.ana, now=life.now)
+    client = own_client(life.ana)
+    book(wish(client=client, chain=moved.chain), at(12, 12), client=client, actor=life.staff,
+         now=life.now, replaces=offered.id)  # fmt: skip
+    denied = request(life.ana, at(9, 9), now=life.now)
+    deny(denied.id, version=1, actor=life.staff, now=life.now, note="Estoy en un congreso.")
+    request(life.ana, at(9, 11), now=life.now)
+    life.later(timedelta(days=4))
+    life.clock.set(at(11, 12))
+    return list(life.deliver().sent)
+
+
+def test_mails_tell_neither_service_nor_clinician_nor_note(life):
+    for mail in every_message(life):
+        for part in mail.walk():
+            if not part.is_multipart():
+                text = part.get_content() if part.get_content_maintype() == "text" else ""
+                found = [secret for secret in SECRETS if secret in str(text)]
+                assert not found, (mail["Subject"], found)
+        assert not any(secret in mail["Subject"] for secret in SECRETS)
+
+
+def test_mails_are_small_and_have_text_and_html(life):
+    mails = every_message(life)
+    assert len({m["Subject"] for m in mails}) >= 10
+    for mail in mails:
+        assert len(mail.as_bytes()) < 10_000, mail["Subject"]
+        text, page = mail.get_body(("plain",)), mail.get_body(("html",))
+        assert "Consultorio Alameda" in text.get_content()
+        assert "+52 55 5555 0100" in page.get_content()
+        assert mail["Message-ID"].endswith("@localhost>")
+
+
+def test_a_confirmation_invites_and_a_cancellation_takes_back(life):
+    asked = request(life.ana)
+    accept(asked.id, version=1, actor=life.staff, now=life.now)
+    life.later(UNDO)
+    cancel(asked.id, account=life.ana, now=life.now)
+    mails = [m for m in life.deliver().sent if m["To"] == ANA]
+    files = [part.get_content() for m in mails for part in m.iter_attachments()]
+    calendars = [Calendar.from_ical(f) for f in files]
+    assert [c["METHOD"] for c in calendars] == ["REQUEST", "CANCEL"]
+    first, last = (c.walk("VEVENT")[0] for c in calendars)
+    assert first["UID"] == last["UID"]
+    assert first["SEQUENCE"] < last["SEQUENCE"]
+    assert last["STATUS"] == "CANCELLED"
+    assert first["ATTENDEE"].params["RSVP"] == "FALSE"
+
+
+def test_names_cannot_smuggle_headers(life):
+    Practice.update(sender_name='Alameda", <x@evil.mx>', revision=Practice.revision + 1).execute()
+    request(life.ana)
+    life.sent()
+    mail = life.deliver().sent[0]
+    assert mail["From"].addresses[0].addr_spec == "citas@localhost"
+
+
+class Refusing:
+    """A mail server that is down, or refuses for good."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error, self.tried = error, 0
+
+    def send(self, message: EmailMessage) -> None:
+        self.tried += 1
+        raise self.error
+
+
+def test_a_server_that_is_down_is_tried_again_later_and_nothing_is_lost(life, settings):
+    request(life.ana)
+    down = Refusing(OSError("refused"))
+    assert outbox.drain(down, settings, now=life.now) == 0
+    assert down.tried == 2
+    assert outbox.drain(down, settings, now=life.now) == 0
+    assert down.tried == 2  # Not before a while.
+    life.clock.advance(timedelta(minutes=2))
+    assert len(life.sent()) == 2
+    assert OutboxMessage.select().where(OutboxMessage.state == Delivery.SENT).count() == 2
+
+
+def test_what_is_refused_for_good_is_given_up_visibly(life, settings):
+    request(life.ana)
+    outbox.drain(Refusing(RefusedForGood("550 no such user")), settings, now=life.now)
+    dead = list(OutboxMessage.select())
+    assert {m.state for m in dead} == {Delivery.DEAD}
+    assert "550" in dead[0].error
+
+
+def test_after_three_days_a_message_is_given_up(life, settings):
+    request(life.ana)
+    life.clock.advance(timedelta(days=3))
+    outbox.drain(Refusing(OSError("refused")), settings, now=life.now)
+    assert OutboxMessage.get().state == Delivery.DEAD
+
+
+def test_two_workers_never_send_the_same_row_at_once(life, settings):
+    request(life.ana)
+
+    class Nosy:
+        """While one worker sends, another one looks for work."""
+
+        seen = 0
+
+        def send(self, message: EmailMessage) -> None:
+            other = Refusing(OSError())
+            outbox.drain(other, settings, now=life.now)
+            Nosy.seen += 1
+            assert other.tried <= 1  # The other message, never this one.
+
+    outbox.drain(Nosy(), settings, now=life.now)
+    assert Nosy.seen >= 1
+
+
+def test_a_real_server_takes_the_mail():
+    taken: list[bytes] = []
+
+    class Sink:
+        async def handle_DATA(self, _server, _session, envelope):
+            taken.append(envelope.content)
+            return "250 OK"
+
+        async def handle_RCPT(self, _server, _session, envelope, address, _options):
+            if address.startswith("nadie"):
+                return "550 no such user"
+            envelope.rcpt_tos.append(address)
+            return "250 OK"
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Controller(Sink(), hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        mail = EmailMessage()
+        mail["From"], mail["To"], mail["Subject"] = "a@example.com", "b@example.com", "Cita"
+        mail.set_content("ñandú")
+        SmtpMailer(f"smtp://127.0.0.1:{port}").send(mail)
+        assert b"Cita" in taken[0]
+        del mail["To"]
+        mail["To"] = "nadie@example.com"
+        with pytest.raises(RefusedForGood):
+            SmtpMailer(f"smtp://127.0.0.1:{port}").send(mail)
+    finally:
+        server.stop()
+
+
+def test_the_demos_mailbox_keeps_everything(tmp_path):
+    mailer = FolderMailer(tmp_path / "buzon")
+    for subject in ("uno", "dos"):
+        mail = EmailMessage()
+        mail["To"], mail["Subject"] = "a@example.com", subject
+        mail.set_content("¿Qué tal?")
+        mailer.send(mail)
+    assert [(n, str(m["Subject"])) for n, m in mailer.messages()] == [(2, "dos"), (1, "uno")]
+    assert mailer.message(1)["Subject"] == "uno"
+    assert mailer.message(3) is None

@@ -1,0 +1,240 @@
+"""The guide's steps as a browser without JavaScript, and as htmx, see them."""
+
+import html
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from booking.models import Appointment, Client, OneTimeKey
+from booking.operations import ask
+from tests.builders import at, own_client, request, wish
+
+SLOT = "/citas/nueva/horario?servicio=individual&consultorio=centro&profesional=ines"
+TEN = "2027-03-04T16:00Z"
+PERSON = f"/citas/nueva/persona?servicio=individual&consultorio=centro&profesional=ines&hora={TEN}"
+
+
+def heading(response) -> str:
+    return html.unescape(re.findall(r"<h1[^>]*>(.*?)</h1>", response.text, re.S)[0]).strip()
+
+
+def key_of(response) -> str:
+    return str(re.findall(r'name="llave" value="([^"]+)"', response.text.split("<main")[-1])[0])
+
+
+def send(browser, url=PERSON, **fields):
+    """Fill the form of a page as a person does."""
+    page = browser.get(url)
+    return browser.post(url, data={"llave": key_of(page), **fields})
+
+
+@pytest.fixture
+def phone(visitor, ana):
+    return visitor(ana)
+
+
+def test_a_request_holds_its_slot_and_shows_what_happens_next(phone, ana):
+    sent = send(phone, persona=own_client(ana).id)
+    assert sent.status_code == 303
+    page = phone.get(sent.location)
+    assert heading(page) == "Solicitud enviada"
+    assert Appointment.get().starts_at == at(4, 10)
+    assert "10:00" not in phone.get(SLOT).text.split("jueves, 4 de marzo")[1].split("<details")[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "gap"),
+    [
+        ("/citas/nueva/horario", "servicio"),
+        ("/citas/nueva/persona?hora=" + TEN, "servicio"),
+        ("/citas/nueva/horario?servicio=individual", "consultorio"),
+        ("/citas/nueva/horario?servicio=individual&consultorio=centro", "profesional"),
+        ("/citas/nueva/persona?servicio=individual&consultorio=centro&profesional=ines", "horario"),
+        ("/citas/nueva/horario?servicio=infantil&consultorio=norte", "consultorio"),
+        (PERSON.replace(TEN, "mañana"), "horario"),
+        (PERSON.replace(TEN, "2027-02-30T16:00Z"), "horario"),
+        (PERSON.replace(TEN, "9999-12-31T23:59Z"), "horario"),
+        (PERSON.replace(TEN, "1970-01-01T00:00Z"), "horario"),
+        (PERSON.replace("individual", "' OR 1=1 --"), "servicio"),
+        (PERSON.replace("centro", "x" * 5000), "consultorio"),
+    ],
+)
+def test_what_is_missing_or_makes_no_sense_leads_to_the_first_gap(phone, url, gap):
+    answer = phone.get(url)
+    assert answer.status_code == 303
+    assert urlsplit(answer.location).path == f"/citas/nueva/{gap}"
+
+
+def test_changing_one_choice_keeps_the_others(phone):
+    page = phone.get(PERSON)
+    for step in ("servicio", "consultorio", "profesional", "horario"):
+        link = re.search(rf'href="(/citas/nueva/{step}\?[^"]+)"', page.text)[1]
+        kept = parse_qs(urlsplit(html.unescape(link)).query)
+        assert kept["servicio"] == ["individual"]
+        assert kept["profesional"] == ["ines"]
+
+
+def test_the_second_tap_shows_the_first_ones_result(phone, ana):
+    key = key_of(phone.get(PERSON))
+    form = {"llave": key, "persona": own_client(ana).id}
+    first, second = phone.post(PERSON, data=form), phone.post(PERSON, data=form)
+    assert first.status_code == second.status_code == 303
+    assert first.location == second.location
+    assert Appointment.select().count() == 1
+
+
+def test_a_used_key_with_other_words_is_refused(phone, ana):
+    key = key_of(phone.get(PERSON))
+    phone.post(PERSON, data={"llave": key, "persona": own_client(ana).id})
+    other = phone.post(
+        PERSON.replace("T16:00", "T17:15"),
+        data={"llave": key, "persona": own_client(ana).id, "x": "1"},
+    )
+    assert other.status_code == 422
+    assert Appointment.select().count() == 1
+
+
+def test_a_slot_that_was_taken_meanwhile_is_told_with_fresh_times(phone, ana, bruno):
+    request(bruno, at(4, 10))
+    late = send(phone, persona=own_client(ana).id)
+    assert late.status_code == 409
+    assert heading(late) == "Elija la fecha y hora que desee"
+    assert "Lo demás que eligió sigue aquí" in late.text
+    assert "Inés Peña Ordóñez" in late.text
+    assert late.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "hour",
+    ["2027-03-04T16:07Z", "2027-02-01T16:00Z", "2027-03-02T14:00Z", "2027-03-15T16:00Z",
+     "2028-03-04T16:00Z", "2027-03-06T16:00Z"],
+    ids=["off the grid", "past", "too soon", "holiday", "beyond the horizon", "saturday"],
+)  # fmt: skip
+def test_a_time_that_is_not_offered_cannot_be_asked_for(phone, ana, hour):
+    answer = send(phone, PERSON.replace(TEN, hour), persona=own_client(ana).id)
+    assert answer.status_code == 409
+    assert Appointment.select().count() == 0
+
+
+@pytest.mark.parametrize("person", ["", "999999", "-1", "uno", "1 OR 1=1", "²", "\x00"])
+def test_nobody_or_somebody_unknown_is_refused_beside_the_field(phone, person):
+    answer = send(phone, persona=person)
+    assert answer.status_code == 422
+    assert "Diga para quién es la cita." in answer.text
+
+
+def test_another_accounts_person_cannot_be_asked_for(phone, bruno):
+    answer = send(phone, persona=own_client(bruno).id)
+    assert answer.status_code == 422
+    assert Appointment.select().count() == 0
+
+
+def test_at_most_three_answers_are_waited_for(phone, ana):
+    for hour in (10, 11, 12):
+        request(ana, at(5, hour, 15 * (hour - 10)))
+    assert "que es el máximo" in phone.get("/citas/nueva/servicio").text
+    answer = send(phone, persona=own_client(ana).id)
+    assert answer.status_code == 409
+    assert heading(answer) == "Ya tiene 3 solicitudes sin respuesta"
+
+
+def test_one_person_cannot_be_in_two_places(phone, ana):
+    client = own_client(ana)
+    ask(wish(clinician="oscar", client=client), at(8, 10), client=client, account=ana, now=at(1, 9))
+    answer = send(phone, PERSON.replace(TEN, "2027-03-08T16:00Z"), persona=client.id)
+    assert answer.status_code == 409
+    assert "ya tiene una cita a esa hora" in answer.text
+
+
+def test_a_childs_service_is_for_children(phone, ana):
+    url = PERSON.replace("individual", "infantil")
+    assert "Este servicio es para otra persona" in phone.get(url).text
+    minor = url.replace("persona?", "persona/menor?")
+    added = send(phone, minor, nombre="  Tomás\tRuiz ", nacimiento="2019-05-20")
+    assert added.status_code == 303
+    assert Client.get(Client.kind == "minor").name == "Tomás Ruiz"
+    page = phone.get(added.location)
+    assert "Tomás Ruiz" in page.text
+    assert "Ana Ruiz Peña" not in page.text.split("<form")[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"nombre": "", "nacimiento": "2019-05-20"},
+            "Escriba el nombre y los apellidos del menor.",
+        ),
+        ({"nombre": "T" * 300, "nacimiento": "2019-05-20"}, "120 caracteres"),
+        ({"nombre": "Tomás", "nacimiento": "2019-02-30"}, "Esa fecha no existe."),
+        ({"nombre": "Tomás", "nacimiento": "1980-02-10"}, "no es menor de edad"),
+        ({"nombre": "Tomás", "nacimiento": "2030-02-10"}, "no es menor de edad"),
+        ({"nombre": "Tomás", "nacimiento": ""}, "Escriba la fecha de nacimiento."),
+    ],
+)
+def test_a_childs_data_is_checked_and_kept(phone, fields, message):
+    url = PERSON.replace("individual", "infantil").replace("persona?", "persona/menor?")
+    answer = send(phone, url, **fields)
+    assert answer.status_code == 422
+    assert message in html.unescape(answer.text)
+    if fields["nombre"]:
+        assert fields["nombre"] in answer.text
+    assert "2027-03-04T16" in html.unescape(answer.text)  # The draft is kept.
+
+
+def test_a_couple_needs_both_to_be_free(phone, ana, bruno):
+    couple_url = PERSON.replace("individual", "pareja").replace("persona?", "persona/pareja?")
+    added = send(phone, couple_url, nombre="Luis Vega")
+    couple = Client.get(Client.kind == "couple")
+    assert couple.name == "Ana Ruiz Peña y Luis Vega"
+    own = own_client(ana)
+    ask(wish(clinician="oscar", client=own), at(8, 10), client=own, account=ana, now=at(1, 9))
+    url = PERSON.replace("individual", "pareja").replace(TEN, "2027-03-08T15:30Z")
+    assert send(phone, url, persona=couple.id).status_code == 409
+    assert added.status_code == 303
+
+
+def test_htmx_gets_the_step_alone_and_history_the_page(phone):
+    asked = {"HX-Request": "true", "HX-Target": "step"}
+    fragment = phone.get(SLOT, headers=asked)
+    assert fragment.text.lstrip().startswith("<title>Elija la fecha y hora que desee")
+    assert "<html" not in fragment.text
+    restored = phone.get(SLOT, headers=asked | {"HX-History-Restore-Request": "true"})
+    assert "<!doctype html>" in restored.text
+    assert {"HX-Request", "HX-Target", "Cookie"} <= set(fragment.vary)
+
+
+def test_an_unknown_part_gets_the_step(phone):
+    answer = phone.get(SLOT, headers={"HX-Request": "true", "HX-Target": "../secrets"})
+    assert answer.headers["HX-Retarget"] == "#step"
+    assert '<section id="step"' in answer.text
+
+
+def test_htmx_without_a_session_gets_the_whole_sign_in_page(visitor):
+    answer = visitor().get(
+        SLOT, headers={"HX-Request": "true", "HX-Target": "step"}, follow_redirects=True
+    )
+    assert answer.headers["HX-Retarget"] == "body"
+    assert "<!doctype html>" in answer.text
+
+
+def test_a_refused_form_does_not_change_the_address(phone):
+    page = phone.get(PERSON)
+    answer = phone.post(
+        PERSON, data={"llave": key_of(page)}, headers={"HX-Request": "true", "HX-Target": "step"}
+    )
+    assert answer.status_code == 422
+    assert answer.headers["HX-Push-Url"] == "false"
+
+
+def test_a_draft_survives_signing_in(visitor):
+    answer = visitor().get(PERSON)
+    assert answer.status_code == 303
+    assert parse_qs(urlsplit(answer.location).query)["sig"] == [PERSON]
+
+
+def test_asking_writes_its_key_in_the_same_transaction(phone, ana, bruno):
+    request(bruno, at(4, 10))
+    send(phone, persona=own_client(ana).id)
+    assert OneTimeKey.select().count() == 0

@@ -1,0 +1,428 @@
+"""«Solicitudes» as a clinician uses it: the inbox, accepting, denying with other times, undoing."""
+
+import re
+from datetime import datetime, timedelta
+
+import pytest
+from werkzeug.test import TestResponse
+
+from booking import gateway, solving
+from booking.lifecycle import State
+from booking.models import Appointment, Clinician, OfferedSlot, OutboxMessage, Practice, Room
+from booking.operations import block_time, cancel, decline_offers, take_offer
+from tests.builders import at, confirmed_session, request
+
+ACCEPT, DENY, UNDO = (
+    "/solicitudes/{}/aceptar",
+    "/solicitudes/{}/denegar",
+    "/solicitudes/{}/deshacer",
+)
+
+
+@pytest.fixture
+def clinician(visitor, ines):
+    return visitor(ines)
+
+
+def fields(page: TestResponse, action: str) -> dict[str, list[str]]:
+    """What the form with this action would send if its main button were pressed now."""
+    found = re.search(rf'<form [^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL)
+    assert found is not None, page.text
+    sent: dict[str, list[str]] = {}
+    for tag in re.findall(r"<input [^>]*>", found[0]):
+        kind = re.search(r'type="(\w+)"', tag)
+        name, value = re.search(r'name="(\w+)"', tag), re.search(r'value="([^"]*)"', tag)
+        if name and value and (kind is None or kind[1] != "checkbox" or " checked" in tag):
+            sent.setdefault(name[1], []).append(value[1])
+    for name, value in re.findall(r'<textarea [^>]*name="(\w+)"[^>]*>([^<]*)<', found[0]):
+        sent[name] = [value]
+    return sent
+
+
+def accept(browser, asked: Appointment) -> TestResponse:
+    action = ACCEPT.format(asked.id)
+    return browser.post(action, data=fields(browser.get(f"/solicitudes/{asked.id}"), action))
+
+
+def deny_form(browser, asked: Appointment) -> dict[str, list[str]]:
+    action = DENY.format(asked.id)
+    return fields(browser.get(action), action)
+
+
+def state(asked: Appointment) -> State:
+    return Appointment.get_by_id(asked.id).status
+
+
+def block(staff, start: datetime, end: datetime, now: datetime) -> None:
+    block_time(staff.clinician_id, start, end, reason="", actor=gateway.staff(staff), now=now)
+
+
+def test_the_inbox_counts_requests_and_shows_the_oldest_first(clinician, ana, bruno, clock):
+    request(bruno, at(5, 12), now=clock.now())
+    clock.advance(timedelta(hours=2))
+    request(ana, at(4, 10), now=clock.now())
+    page = clinician.get("/solicitudes").text
+    assert '<h1 tabindex="-1" autofocus>Solicitudes (2)</h1>' in page
+    assert page.index("Bruno Díaz Muñoz") < page.index("Ana Ruiz Peña")
+    assert "Para responder: 3 días" in page
+
+
+def test_an_empty_inbox_says_so(clinician):
+    assert "No hay solicitudes por responder" in clinician.get("/solicitudes").text
+
+
+def test_a_request_shows_who_when_and_the_day_around_it(clinician, ana, bruno, ines, clock):
+    confirmed_session(bruno, ines, at(4, 12))
+    asked = request(ana, at(4, 10))
+    block(ines, at(4, 13), at(4, 14), clock.now())
+    page = clinician.get(f"/solicitudes/{asked.id}").text
+    agenda = page[page.index("Agenda del jueves, 4 de marzo") :]
+    told = ["Consulta en Consultorio Centro", "Esta solicitud", "Bruno", "Bloqueado", "Norte"]
+    assert [agenda.index(words) for words in told] == sorted(agenda.index(w) for w in told)
+    assert "+10 min después" in agenda
+    assert "Sesión individual, 50 minutos" in page
+
+
+def test_one_tap_accepts_and_the_result_stands_there(clinician, ana, bruno):
+    asked, other = request(ana, at(4, 10)), request(bruno, at(5, 10))
+    answer = accept(clinician, asked)
+    assert (answer.status_code, answer.location) == (303, f"/solicitudes/{asked.id}")
+    page = clinician.get(answer.location).text
+    assert "Aceptada: el jueves, 4 de marzo, a las 10:00" in page
+    assert "Deshacer" in page
+    assert f'href="/solicitudes/{other.id}">Siguiente solicitud' in page
+    assert page.index("Deshacer") < page.index("<dl")
+    assert '<div class="bar">' not in page
+
+
+def test_after_the_last_request_there_is_no_next_one(clinician, ana):
+    page = clinician.get(accept(clinician, request(ana)).location).text
+    assert "No hay más solicitudes." in page
+
+
+def test_a_second_tap_on_accept_shows_the_same_result(clinician, ana):
+    asked = request(ana)
+    action = ACCEPT.format(asked.id)
+    form = fields(clinician.get(f"/solicitudes/{asked.id}"), action)
+    first, second = (clinician.post(action, data=form) for _ in range(2))
+    assert (first.status_code, first.location) == (second.status_code, second.location)
+    assert Appointment.get_by_id(asked.id).version == 2
+
+
+def test_a_request_that_was_withdrawn_is_not_accepted_and_the_page_says_why(clinician, ana, clock):
+    asked = request(ana)
+    form = fields(clinician.get(f"/solicitudes/{asked.id}"), ACCEPT.format(asked.id))
+    cancel(asked.id, account=ana, now=clock.now())
+    answer = clinician.post(ACCEPT.format(asked.id), data=form)
+    assert answer.status_code == 409
+    assert "El cliente retiró la solicitud." in answer.text
+    assert state(asked) is State.CANCELLED_BY_CLIENT
+
+
+def test_a_request_whose_time_is_over_is_not_accepted(visitor, ines, ana, clock):
+    asked = request(ana, at(11, 10))
+    clock.advance(timedelta(hours=71))
+    browser = visitor(ines)
+    form = fields(browser.get(f"/solicitudes/{asked.id}"), ACCEPT.format(asked.id))
+    clock.advance(timedelta(hours=2))
+    answer = browser.post(ACCEPT.format(asked.id), data=form)
+    assert answer.status_code == 409
+    assert "Terminó el plazo para responder" in answer.text
+    assert '<div class="bar">' not in answer.text
+
+
+def test_a_request_that_somebody_else_decided_says_what_they_decided(
+    clinician, visitor, manager, ana
+):
+    asked = request(ana)
+    form = fields(clinician.get(f"/solicitudes/{asked.id}"), ACCEPT.format(asked.id))
+    accept(visitor(manager), asked)
+    answer = clinician.post(ACCEPT.format(asked.id), data=form)
+    assert answer.status_code == 409
+    assert "La solicitud ya fue aceptada." in answer.text
+
+
+def test_what_cannot_be_accepted_any_more_is_answered_with_alternatives(
+    clinician, ana, ines, clock
+):
+    asked = request(ana, at(4, 10))
+    block(ines, at(4, 9), at(4, 11), clock.now())
+    answer = accept(clinician, asked)
+    assert answer.status_code == 409
+    assert "Ya no se puede aceptar. Ese horario está bloqueado en la agenda." in answer.text
+    assert "Denegar y ofrecer 3 horarios" in answer.text
+    assert state(asked) is State.REQUESTED
+
+
+def test_the_deny_page_ticks_the_best_three_and_previews_the_mail(clinician, ana):
+    asked = request(ana)
+    page = clinician.get(DENY.format(asked.id)).text
+    assert page.count('name="horario"') == 5
+    assert page.count('name="horario" value') == 5
+    assert len(re.findall(r'name="horario"[^>]* checked', page)) == 3
+    assert "Elija otro horario para su cita" in page
+    assert "Denegar y ofrecer 3 horarios" in page
+
+
+def test_proposals_that_may_not_be_the_best_say_so(clinician, ana):
+    asked = request(ana)
+    with solving._child._turn:  # The solver is busy for longer than a page can wait.
+        page = clinician.get(DENY.format(asked.id)).text
+    assert "Propuestas rápidas; puede haber mejores." in page
+    assert "Denegar y ofrecer 3 horarios" in page
+
+
+@pytest.mark.parametrize(
+    ("count", "after", "told"),
+    [
+        (0, State.DENIED, "Denegada, sin otros horarios"),
+        (1, State.OFFERED, "Denegada, con 1 horario ofrecido hasta el"),
+        (3, State.OFFERED, "Denegada, con 3 horarios ofrecidos hasta el"),
+    ],
+)
+def test_denying_offers_what_is_ticked(clinician, ana, count, after, told):
+    asked = request(ana)
+    form = deny_form(clinician, asked)
+    form |= {"horario": form["horario"][:count], "promesa": [str(count)], "nota": ["Lo siento."]}
+    answer = clinician.post(DENY.format(asked.id), data=form)
+    assert (answer.status_code, answer.location) == (303, f"/solicitudes/{asked.id}")
+    page = clinician.get(answer.location).text
+    assert told in page
+    assert "Lo siento." in page
+    assert "Deshacer" in page
+    assert state(asked) is after
+    assert OfferedSlot.select().where(OfferedSlot.appointment == asked).count() == count
+
+
+def test_nothing_is_sent_while_the_button_promises_something_else(clinician, ana):
+    asked = request(ana)
+    form = deny_form(clinician, asked)
+    form |= {"horario": form["horario"][:1], "nota": ["Con gusto"]}
+    answer = clinician.post(DENY.format(asked.id), data=form)
+    assert answer.status_code == 200
+    assert "Denegar y ofrecer 1 horario<" in answer.text
+    assert "Con gusto" in answer.text
+    assert state(asked) is State.REQUESTED
+    again = clinician.post(DENY.format(asked.id), data=fields(answer, DENY.format(asked.id)))
+    assert again.status_code == 303
+    assert OfferedSlot.select().count() == 1
+
+
+def test_a_tick_refreshes_only_the_preview(clinician, ana):
+    asked = request(ana)
+    ticked = deny_form(clinician, asked)["horario"][:2]
+    part = clinician.get(
+        DENY.format(asked.id),
+        query_string={"horario": ticked, "visto": "1"},
+        headers={"HX-Request": "true", "HX-Target": "preview"},
+    )
+    assert part.text.lstrip().startswith('<div id="preview"')
+    assert "Denegar y ofrecer 2 horarios" in part.text
+
+
+def test_a_narrower_search_keeps_the_note_and_keeps_to_the_hours(clinician, ana):
+    asked = request(ana)
+    form = deny_form(clinician, asked)
+    form |= {"hacer": ["buscar"], "no_antes": ["12:00"], "nota": ["Con gusto"], "horario": []}
+    page = clinician.post(DENY.format(asked.id), data=form)
+    assert page.status_code == 200
+    assert "Con gusto" in page.text
+    hours = re.findall(r"<strong>[^<]* a las? (\d+):\d+\xa0([ap])", page.text)
+    assert hours
+    assert all(half == "p" for _, half in hours)
+
+
+def test_a_search_among_other_clinicians_says_who(clinician, ana, ines, clock):
+    asked = request(ana, at(10, 10))
+    block(ines, at(1, 0), at(31, 0), clock.now())
+    form = deny_form(clinician, asked) | {"hacer": ["buscar"], "otro_profesional": ["1"]}
+    page = clinician.post(DENY.format(asked.id), data=form).text
+    assert "Óscar Núñez Villaseñor" in page
+    assert "otro profesional" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("desde", "9999-12-31"),
+        ("hasta", "2020-01-01"),
+        ("desde", "mañana"),
+        ("no_antes", "99:99"),
+        ("no_despues", "\x00"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_still_a_page(clinician, ana, name, value):
+    asked = request(ana)
+    answer = clinician.post(DENY.format(asked.id), data={"hacer": "buscar", name: value})
+    assert answer.status_code == 200
+    assert 'name="horario"' in answer.text
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "x",
+        "1-1-1-in_person",
+        "30071040-99-1-in_person",
+        "30071040-1-99-in_person",
+        "999999999-1-1-in_person",
+        "30071040-1-1-by_pigeon",
+        "٣٠٠٧١٠٤٠-1-1-in_person",
+        "30071040-1-1-in_person\n",
+    ],
+)
+def test_a_slot_that_nobody_proposed_is_refused(clinician, ana, forged):
+    asked = request(ana)
+    form = {"version": "1", "visto": "1", "horario": forged, "promesa": "1"}
+    answer = clinician.post(DENY.format(asked.id), data=form)
+    assert answer.status_code == 422
+    assert "Uno de los horarios no es válido" in answer.text
+    assert state(asked) is State.REQUESTED
+
+
+def test_a_note_that_is_too_long_is_refused_and_kept(clinician, ana):
+    asked = request(ana)
+    form = deny_form(clinician, asked) | {"nota": ["a" * 501]}
+    answer = clinician.post(DENY.format(asked.id), data=form)
+    assert answer.status_code == 422
+    assert "a" * 501 in answer.text
+
+
+def test_a_slot_that_went_meanwhile_is_not_offered(clinician, ana, ines, clock):
+    asked = request(ana)
+    form = deny_form(clinician, asked)
+    block(ines, at(1, 0), at(31, 0), clock.now())
+    answer = clinician.post(DENY.format(asked.id), data=form)
+    assert answer.status_code == 409
+    assert "ya no está libre" in answer.text
+    assert not set(form["horario"]) & set(
+        re.findall(r'name="horario" value="([^"]+)"', answer.text)
+    )
+    assert state(asked) is State.REQUESTED
+
+
+def test_two_slots_at_once_are_not_offered(clinician, ana):
+    asked = request(ana)
+    first = deny_form(clinician, asked)["horario"][0]
+    start, rest = first.split("-", 1)
+    form = deny_form(clinician, asked)
+    form |= {"horario": [first, f"{int(start) + 15}-{rest}"], "promesa": ["2"]}
+    answer = clinician.post(DENY.format(asked.id), data=form)
+    assert answer.status_code == 422
+    assert "se enciman" in answer.text
+
+
+def test_a_decision_can_be_undone_for_thirty_seconds(clinician, ana, clock, deliver):
+    asked = request(ana)
+    deliver().sent.clear()
+    result = clinician.get(accept(clinician, asked).location)
+    clock.advance(timedelta(seconds=29))
+    answer = clinician.post(UNDO.format(asked.id), data=fields(result, UNDO.format(asked.id)))
+    assert answer.status_code == 303
+    assert state(asked) is State.REQUESTED
+    assert "Aceptar" in clinician.get(answer.location).text
+    clock.advance(timedelta(minutes=1))
+    assert deliver().sent == []
+
+
+def test_after_thirty_seconds_there_is_no_undoing(clinician, ana, clock):
+    asked = request(ana)
+    result = clinician.get(accept(clinician, asked).location)
+    clock.advance(timedelta(seconds=31))
+    answer = clinician.post(UNDO.format(asked.id), data=fields(result, UNDO.format(asked.id)))
+    assert answer.status_code == 409
+    assert "Ya no se puede deshacer" in answer.text
+    assert state(asked) is State.CONFIRMED
+    assert "Deshacer</button>" not in clinician.get(f"/solicitudes/{asked.id}").text
+
+
+def test_offers_can_be_undone_too(clinician, ana):
+    asked = request(ana)
+    answer = clinician.post(DENY.format(asked.id), data=deny_form(clinician, asked))
+    undo = fields(clinician.get(answer.location), UNDO.format(asked.id))
+    assert clinician.post(UNDO.format(asked.id), data=undo).status_code == 303
+    assert state(asked) is State.REQUESTED
+    assert OfferedSlot.select().count() == 0
+
+
+def test_other_times_are_offered_when_none_suited(clinician, ana, clock):
+    asked = request(ana)
+    clinician.post(DENY.format(asked.id), data=deny_form(clinician, asked))
+    wish = {"text": "Solo los martes", "weekdays": [1], "dayparts": ["morning"]}
+    decline_offers(asked.id, account=ana, wish=wish, now=clock.now())
+    page = clinician.get(f"/solicitudes/{asked.id}").text
+    assert "Ofrecer otros horarios" in page
+    assert "Solo los martes" in page
+    again = clinician.get(DENY.format(asked.id))
+    assert "Ofrecer 3 horarios" in again.text
+    assert "como lo pidió el cliente" in again.text
+    none = fields(again, DENY.format(asked.id)) | {"horario": [], "promesa": ["0"]}
+    assert clinician.post(DENY.format(asked.id), data=none).status_code == 422
+    sent = clinician.post(DENY.format(asked.id), data=fields(again, DENY.format(asked.id)))
+    assert sent.status_code == 303
+    assert state(asked) is State.OFFERED
+
+
+def test_the_client_may_be_faster_than_the_second_offer(clinician, ana, clock):
+    asked = request(ana)
+    form = deny_form(clinician, asked)
+    clinician.post(DENY.format(asked.id), data=form)
+    offer = OfferedSlot.select().first()
+    take_offer(asked.id, offer.id, account=ana, now=clock.now())
+    late = clinician.post(DENY.format(asked.id), data=form | {"llave": ["x"]})
+    assert late.status_code == 409
+    assert "ya fue aceptada" in late.text
+
+
+def test_another_clinicians_request_does_not_exist(visitor, oscar, ana):
+    asked = request(ana)
+    browser = visitor(oscar)
+    for url in (f"/solicitudes/{asked.id}", DENY.format(asked.id)):
+        assert browser.get(url).status_code == 404
+    for action in (ACCEPT, DENY, UNDO):
+        assert browser.post(action.format(asked.id), data={"version": "1"}).status_code == 404
+    assert "Ana" not in browser.get("/solicitudes").text
+    assert state(asked) is State.REQUESTED
+
+
+@pytest.mark.parametrize("number", [0, 10**9, 10**30])
+def test_a_request_that_does_not_exist_is_no_page(clinician, number):
+    assert clinician.get(f"/solicitudes/{number}").status_code == 404
+    assert clinician.post(ACCEPT.format(number), data={"version": "1"}).status_code == 404
+
+
+def test_to_clients_there_are_no_such_pages(visitor, ana):
+    asked = request(ana)
+    browser = visitor(ana)
+    for url in ("/solicitudes", f"/solicitudes/{asked.id}", DENY.format(asked.id)):
+        assert browser.get(url).status_code == 404
+    assert browser.post(ACCEPT.format(asked.id), data={"version": "1"}).status_code == 404
+
+
+def test_a_manager_sees_all_requests_and_can_choose_whose(visitor, manager, ana, bruno):
+    request(ana, at(3, 10))
+    request(bruno, at(3, 10), clinician="oscar")
+    browser = visitor(manager)
+    everybody, oscars = browser.get("/solicitudes"), browser.get("/solicitudes?profesional=oscar")
+    assert "Solicitudes (2)" in everybody.text
+    assert "Solicitudes (1)" in oscars.text
+    assert "Ana" not in oscars.text
+
+
+def test_a_room_or_colleague_that_left_does_not_break_the_search(clinician, ana, bruno, ines):
+    confirmed_session(bruno, ines, at(4, 12))
+    request(bruno, at(3, 10), clinician="oscar")
+    asked = request(ana)
+    Room.update(active=False).where(Room.key == "c1").execute()
+    Clinician.update(active=False).where(Clinician.key == "oscar").execute()
+    Practice.update(revision=Practice.revision + 1).execute()
+    assert 'name="horario"' in clinician.get(DENY.format(asked.id)).text
+
+
+@pytest.mark.parametrize("data", [{}, {"version": "x"}, {"version": "9" * 30}, {"horario": "1"}])
+def test_no_form_is_so_odd_that_it_breaks_the_portal(clinician, ana, data):
+    asked = request(ana)
+    for action in (ACCEPT, DENY, UNDO):
+        assert clinician.post(action.format(asked.id), data=data).status_code in (200, 409, 422)
+    assert state(asked) is State.REQUESTED
+    assert OutboxMessage.select().where(OutboxMessage.version > 1).count() == 0

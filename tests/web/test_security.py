@@ -1,0 +1,135 @@
+"""Headers on every answer, forms of our own pages only, and audiences declared on every view."""
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from booking.mailer import MemoryMailer
+from booking.settings import DEVELOPMENT_SECRET, Environment, InvalidSettings, Settings
+from booking.web import access
+from booking.web.security import CSP
+from tests.conftest import settings_in
+
+PRODUCTION = {
+    "APP_SECRET_KEY": "k" * 40,
+    "APP_BASE_URL": "https://citas.example",
+    "APP_SMTP_URL": "smtp://localhost",
+    "APP_MAIL_FROM": "citas@citas.example",
+}
+
+
+@pytest.mark.parametrize("path", ["/", "/citas", "/entrar", "/nada", "/healthz", "/static/x/y.css"])
+def test_every_answer_carries_the_policy(visitor, path):
+    answer = visitor().get(path)
+    assert answer.headers["Content-Security-Policy"] == CSP
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+
+
+def test_files_are_kept_for_good_and_pages_never(visitor, app):
+    with app.test_request_context():
+        from booking.web.urls import static
+
+        address = static("citas.css")
+    file = visitor().get(address, headers={"Accept-Encoding": "br"})
+    assert "immutable" in file.headers["Cache-Control"]
+    assert file.headers["Content-Encoding"] == "br"
+    assert visitor().get("/entrar").headers["Cache-Control"] == "no-store"
+    assert visitor().get(address.replace("citas.css", "../app.py")).status_code == 404
+    wrong = address.rsplit("/", 2)[0] + "/0000000000/citas.css"
+    assert visitor().get(wrong).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, 303),
+        ({"Sec-Fetch-Site": "cross-site"}, 400),
+        ({"Sec-Fetch-Site": "same-site"}, 400),
+        ({"Sec-Fetch-Site": "none"}, 400),
+        ({"Origin": "http://localhost"}, 303),
+        ({"Origin": "https://evil.example"}, 400),
+        ({"Origin": "null"}, 400),
+        ({}, 400),
+    ],
+)
+def test_a_form_must_come_from_our_own_pages(app, headers, status):
+    answer = app.test_client().post("/idioma", data={"idioma": "en"}, headers=headers)
+    assert answer.status_code == status
+
+
+def test_a_browser_too_old_for_such_headers_shows_the_forms_key(app):
+    from tests.web.test_flow import key_of
+
+    browser = app.test_client()
+    key = key_of(browser.get("/entrar"))
+    assert browser.post("/idioma", data={"idioma": "en", "llave": key}).status_code == 303
+    assert browser.post("/idioma", data={"idioma": "en", "llave": key + "x"}).status_code == 400
+
+
+def test_every_view_declares_its_audience(app):
+    assert all(hasattr(view, "audience") for view in app.view_functions.values())
+
+
+def test_a_view_without_an_audience_stops_the_server():
+    forgetful = Flask(__name__)
+    forgetful.add_url_rule("/x", "x", lambda: "x")
+    with pytest.raises(LookupError, match="x"):
+        access.refuse_undeclared_views(forgetful)
+
+
+@pytest.mark.parametrize("path", ["/solicitudes", "/agenda", "/clientes"])
+def test_staff_pages_do_not_exist_for_clients(visitor, ana, path):
+    assert visitor(ana).get(path).status_code == 404
+    assert visitor().get(path).status_code == 303
+
+
+def test_the_demos_doors_do_not_exist_in_production(tmp_path, prepared):
+    import shutil
+
+    shutil.copy(prepared, tmp_path / "citas.db")
+    settings = Settings.from_env(PRODUCTION | {"APP_DATA_DIR": str(tmp_path)})
+    browser = create_app(settings, mailer=MemoryMailer()).test_client()
+    for path in ("/buzon", "/buzon/1", "/demo/cliente", "/demo/profesional"):
+        assert browser.get(path, base_url=settings.base_url).status_code == 404
+    assert browser.get("/", base_url="https://evil.example").status_code == 400
+    answer = browser.get("/", base_url=settings.base_url)
+    assert "max-age" in answer.headers["Strict-Transport-Security"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"APP_SECRET_KEY": DEVELOPMENT_SECRET},
+        {"APP_SECRET_KEY": "short"},
+        {"APP_SECRET_KEY": ""},
+        {"APP_BASE_URL": "http://citas.example"},
+        {"APP_SMTP_URL": ""},
+        {"APP_MAIL_FROM": ""},
+        {"APP_ENV": "staging"},
+    ],
+)
+def test_production_refuses_what_is_only_for_the_demo(change):
+    with pytest.raises(InvalidSettings):
+        Settings.from_env(PRODUCTION | change)
+    assert Settings.from_env(PRODUCTION).environment is Environment.PRODUCTION
+
+
+def test_the_session_cookie_is_out_of_reach_for_scripts(visitor, ana, tmp_path):
+    cookie = visitor(ana).get_cookie("citas")
+    assert cookie.http_only
+    assert cookie.same_site == "Lax"
+    assert settings_in(tmp_path).secure is False  # Plain http on a LAN works in the demo.
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
+def test_unknown_methods_get_a_page(visitor, ana, method):
+    answer = visitor(ana).open("/citas", method=method)
+    assert answer.status_code == 405
+    assert "Vuelva a sus citas" in answer.text
+
+
+def test_what_is_far_too_long_gets_a_page(visitor):
+    answer = visitor().post("/entrar", data={"correo": "a" * 200_000})
+    assert answer.status_code == 413
+    assert "demasiado largo" in answer.text
