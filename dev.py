@@ -4,6 +4,7 @@
 Standard library only, so that it works on a machine that has Python and nothing else.
 """
 
+import argparse
 import hashlib
 import os
 import shutil
@@ -249,9 +250,17 @@ def run_all(parts: Mapping[str, Part]) -> int:
 
 
 def run(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python3 dev.py run")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--data", type=Path, default=ROOT / ".data", metavar="DIR")
+    chosen = parser.parse_args(arguments)
     prepare(RUNTIME)
-    portal = "-m flask --app app demo run --port 8000 --data .data"
-    return become(*portal.split(), *arguments)
+    os.environ |= {
+        "APP_ENV": "demo",
+        "APP_DATA_DIR": str(chosen.data.resolve()),
+        "APP_BASE_URL": f"http://127.0.0.1:{chosen.port}",
+    }
+    return become("-m", "flask", "--app", "app", "demo", "run", "--port", str(chosen.port))
 
 
 def test(arguments: list[str]) -> int:

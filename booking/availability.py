@@ -6,6 +6,7 @@ come from `solver.candidates`, so they cannot disagree.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -176,10 +177,31 @@ class Plan:
 
 
 _plans: dict[tuple[str, int], Plan] = {}
+_page: ContextVar[list[Plan] | None] = ContextVar("page", default=None)
+
+
+def begin_page() -> None:
+    """From now on, and until the page ends or something is written, the set-up is read once."""
+    _page.set([])
+
+
+def end_page() -> None:
+    """The set-up is read afresh each time again: what is written must pass it as it is now."""
+    _page.set(None)
 
 
 def plan() -> Plan:
     """The practice's set-up; one query when nothing changed since the last time."""
+    seen = _page.get()
+    if seen:
+        return seen[0]
+    found = _current()
+    if seen is not None:
+        seen.append(found)
+    return found
+
+
+def _current() -> Plan:
     practice = Practice.get()
     key = (str(database.obj.database), practice.revision)
     if key not in _plans:

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 from peewee import Expression
 
-from booking import occupancy
+from booking import availability, occupancy
 from booking.db import BaseModel, transaction
 from booking.lifecycle import BIRTHS, Event, next_state
 from booking.models import Access, Account, Appointment, History, OneTimeKey
@@ -199,6 +199,7 @@ def change(actor: Actor, *, now: datetime, key: Key | None = None) -> Iterator[C
         KeyReused: the key was used for something else.
     """
     with transaction():
+        availability.end_page()
         tx = Change(actor, key, now)
         tx.refuse_repeats()
         yield tx

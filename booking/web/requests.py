@@ -229,8 +229,9 @@ def slot_of(text: str, row: Appointment) -> Slot | None:
 
 def _read_search(form: Form) -> Search:
     """How the clinician widened or narrowed the search; what is wrong in it does not narrow."""
-    today = now().astimezone(plan().zone(None)).date()
-    last = today + timedelta(days=plan().practice.horizon_days)
+    the = plan()
+    today = now().astimezone(the.zone(None)).date()
+    last = today + timedelta(days=the.practice.horizon_days)
     since, until = _read_day(form, "desde"), _read_day(form, "hasta")
     earliest, latest = _read_minute(form, "no_antes"), _read_minute(form, "no_despues")
     if since is not None and since > last:
@@ -300,12 +301,12 @@ def _send(denial: Denial, slots: tuple[Slot, ...]) -> Response:
 
 
 def _deny_page(denial: Denial, *, status: int = 200, alert: str = "") -> Response:
-    row, practice = denial.row, plan().practice
+    row, the = denial.row, plan()
     if row.status not in DENIABLE or _is_late(row):
         return _changed(row.id)
     kind = Kind.SLOTS_OFFERED if denial.count else Kind.REQUEST_DENIED
-    recipient = speech(row.account.language if row.account else "es", practice.region)
-    subject, told = preview(kind, row, offers=denial.count, say=recipient, practice=practice)
+    recipient = speech(row.account.language if row.account else "es", the.practice.region)
+    subject, told = preview(kind, row, offers=denial.count, say=recipient, practice=the.practice)
     return render(
         "requests/deny.html",
         parts=("preview",),
@@ -317,7 +318,7 @@ def _deny_page(denial: Denial, *, status: int = 200, alert: str = "") -> Respons
         again=row.status is State.DENIED,
         subject=subject,
         paragraphs=told,
-        place_of=lambda slot: plan().locations.get(slot.location_id or 0),
-        clinician_of=lambda slot: plan().clinicians[slot.clinician_id],
+        place_of=lambda slot: the.locations.get(slot.location_id or 0),
+        clinician_of=lambda slot: the.clinicians[slot.clinician_id],
         reasons=words.reasons,
     )

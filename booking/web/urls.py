@@ -9,6 +9,7 @@ from pathlib import Path
 import brotli
 from flask import Flask, Response, abort, current_app, g, request, send_from_directory, url_for
 
+from booking import availability
 from booking.clock import Clock
 from booking.db import database
 from booking.settings import Settings
@@ -20,6 +21,7 @@ FOREVER = "public, max-age=31536000, immutable"
 
 def init_app(app: Flask) -> None:
     app.before_request(_begin)
+    app.teardown_request(lambda _error: availability.end_page())
     app.add_url_rule("/static/<digest>/<path:filename>", "hashed_file", hashed_file)
     app.jinja_env.globals["static"] = static
 
@@ -34,6 +36,7 @@ def _begin() -> None:
     clock: Clock = current_app.extensions["clock"]
     g.now = clock.now()
     database.connect(reuse_if_open=True)
+    availability.begin_page()
 
 
 def now() -> datetime:

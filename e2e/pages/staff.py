@@ -27,6 +27,7 @@ class StaffPage:
     def deny(self, *, offering: int) -> None:
         """Deny with the best proposals ticked, as many as wanted."""
         self.page.get_by_role("link", name="Denegar").click()
+        expect(self.page.get_by_role("heading", level=1)).to_have_text("Denegar la solicitud")
         boxes = self.page.get_by_role("checkbox", name="de marzo")
         for index in range(boxes.count()):
             boxes.nth(index).set_checked(index < offering)
@@ -34,9 +35,6 @@ class StaffPage:
             0: "Denegar sin ofrecer horarios",
             1: "Denegar y ofrecer 1 horario",
         }.get(offering, f"Denegar y ofrecer {offering} horarios")
-        button = self.page.get_by_role("button", name=words, exact=True)
-        update = self.page.get_by_role("button", name="Actualizar vista previa")
-        if not button.is_visible() and update.is_visible():
-            update.click()
-        button.click()
+        self.page.get_by_role("button", name="Actualizar vista previa").click()
+        self.page.get_by_role("button", name=words, exact=True).click()
         expect(self.page.get_by_text("Denegada").first).to_be_visible()

@@ -161,6 +161,7 @@ def test_the_deny_page_ticks_the_best_three_and_previews_the_mail(clinician, ana
     assert page.count('name="horario" value') == 5
     assert len(re.findall(r'name="horario"[^>]* checked', page)) == 3
     assert "Elija otro horario para su cita" in page
+    assert "Le ofrecemos 3 horarios" in page
     assert "Denegar y ofrecer 3 horarios" in page
 
 
@@ -192,6 +193,14 @@ def test_denying_offers_what_is_ticked(clinician, ana, count, after, told):
     assert "Deshacer" in page
     assert state(asked) is after
     assert OfferedSlot.select().where(OfferedSlot.appointment == asked).count() == count
+
+
+def test_a_second_tap_on_deny_shows_the_same_result(clinician, ana):
+    asked = request(ana)
+    form = deny_form(clinician, asked)
+    first, second = (clinician.post(DENY.format(asked.id), data=form) for _ in range(2))
+    assert (first.status_code, first.location) == (second.status_code, second.location)
+    assert OfferedSlot.select().count() == 3
 
 
 def test_nothing_is_sent_while_the_button_promises_something_else(clinician, ana):
