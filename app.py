@@ -13,6 +13,7 @@ from booking.clock import Clock, SystemClock
 from booking.mailer import FolderMailer, Mailer, SmtpMailer
 from booking.settings import Settings
 from booking.web import access, errors, forms, fragments, language, security, urls
+from booking.web.account import bp as account
 from booking.web.agenda import bp as agenda
 from booking.web.appointments import bp as appointments
 from booking.web.clients import bp as clients
@@ -66,6 +67,7 @@ def create_app(
         module.init_app(app)
     for blueprint in (
         portal,
+        account,
         appointments,
         new_appointment,
         requests,

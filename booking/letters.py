@@ -79,7 +79,7 @@ class About:
         if old is None or old.state != State.CONFIRMED:
             return ""
         return self.say.gettext(
-            "Su cita del %(when)s sigue en pie.", when=self.say.moment(old.starts_at, self.zone)
+            "Su cita del %(when)s, sigue en pie.", when=self.say.moment(old.starts_at, self.zone)
         )
 
 
@@ -106,7 +106,7 @@ def request_expired(a: About) -> Letter:
                 " pendiente."
             ),
             a.old_stands,
-            _("Puede pedir otro horario. Guardamos lo demás que eligió."),
+            _("Puede pedir otro horario. Conservamos lo demás que eligió."),
         ],
         a.facts,
         _("Solicitar otro horario"),
@@ -132,8 +132,8 @@ def request_denied(a: About) -> Letter:
             _("No es posible atenderle en el horario que pidió."),
             a.old_stands,
             _(
-                "Con este enlace para reprogramar vuelve al portal y pide otro horario; guardamos"
-                " lo demás que eligió."
+                "Con este enlace para reprogramar puede volver al portal y pedir otro horario;"
+                " conservamos lo demás que eligió."
             ),
         ],
         a.facts,
@@ -148,13 +148,18 @@ def slots_offered(a: About) -> Letter:
         [
             _("No es posible atenderle en el horario que pidió."),
             a.say.ngettext(
-                "Le ofrecemos %(n)s horario que ya está reservado para usted. Con un toque queda"
+                "Le ofrecemos %(n)s horario, que ya está guardado para usted. Con un toque queda"
                 " confirmado.",
-                "Le ofrecemos %(n)s horarios que ya están reservados para usted. Con un toque el"
+                "Le ofrecemos %(n)s horarios, que ya están guardados para usted. Con un toque, el"
                 " que elija queda confirmado.",
                 a.offers,
             ),
-            _("Se los guardamos hasta el %(when)s.", when=a.answer_by),
+            a.say.ngettext(
+                "Se lo guardamos hasta el %(when)s.",
+                "Se los guardamos hasta el %(when)s.",
+                a.offers,
+                when=a.answer_by,
+            ),
             a.old_stands,
         ],
         a.facts,
@@ -182,7 +187,10 @@ def offer_lapsed(a: About) -> Letter:
         [
             _("Terminó el plazo para elegir uno de los horarios que le guardábamos."),
             a.old_stands,
-            _("Con este enlace para reprogramar puede pedir otro; guardamos lo demás que eligió."),
+            _(
+                "Con este enlace para reprogramar puede pedir otro; conservamos lo demás que"
+                " eligió."
+            ),
         ],
         [],
         _("Reprogramar"),
@@ -193,7 +201,7 @@ def offer_taken(a: About) -> Letter:
     _ = a.say.gettext
     return Letter(
         _("Su cita está confirmada"),
-        [_("Eligió uno de los horarios ofrecidos y su cita está confirmada.")],
+        [_("Usted eligió uno de los horarios ofrecidos y su cita está confirmada.")],
         a.facts,
         _("Ver mi cita"),
         calendar=Method.REQUEST,
@@ -204,7 +212,7 @@ def appointment_booked(a: About) -> Letter:
     _ = a.say.gettext
     return Letter(
         _("Su cita está confirmada"),
-        [_("El consultorio hizo esta cita para usted.")],
+        [_("El consultorio registró esta cita para usted.")],
         a.facts,
         _("Ver mi cita"),
         calendar=Method.REQUEST,
@@ -217,7 +225,7 @@ def appointment_moved(a: About) -> Letter:
     before = [] if old is None else [(_("Antes"), a.say.moment(old.starts_at, a.zone))]
     return Letter(
         _("Su cita tiene otro horario"),
-        [_("El consultorio cambió su cita al horario que sigue.")],
+        [_("El consultorio cambió su cita al siguiente horario.")],
         a.facts + before,
         _("Ver mi cita"),
         calendar=Method.REQUEST,
@@ -232,7 +240,7 @@ def appointment_cancelled(a: About) -> Letter:
         [
             _("El consultorio canceló esta cita. Puede pedir otra en el portal.")
             if by_practice
-            else _("Canceló esta cita. Puede pedir otra cuando quiera."),
+            else _("Usted canceló esta cita. Puede pedir otra cuando quiera."),
             a.old_stands,
         ],
         a.facts,
@@ -265,7 +273,7 @@ def staff_request_waiting(a: About) -> Letter:
     _ = a.say.gettext
     return Letter(
         _("Una solicitud de cita espera su respuesta"),
-        [_("Pasó la mitad del plazo. Respóndala antes del %(when)s.", when=a.answer_by)],
+        [_("Ya pasó la mitad del plazo. Responda antes del %(when)s.", when=a.answer_by)],
         a.facts,
         _("Ver la solicitud"),
     )
@@ -275,7 +283,7 @@ def staff_request_expired(a: About) -> Letter:
     _ = a.say.gettext
     return Letter(
         _("Una solicitud de cita quedó sin respuesta"),
-        [_("Terminó el plazo. Se lo dijimos al cliente y el horario quedó libre.")],
+        [_("Terminó el plazo. Avisamos al cliente y el horario quedó libre.")],
         a.facts,
         _("Ver la solicitud"),
     )
@@ -311,7 +319,7 @@ def staff_appointment_cancelled(a: About) -> Letter:
     _ = a.say.gettext
     return Letter(
         _("Una cita fue cancelada"),
-        [_("El cliente la canceló en el portal. El horario quedó libre.")],
+        [_("El cliente canceló esta cita en el portal. El horario quedó libre.")],
         a.facts,
         _("Ver la cita"),
     )
@@ -329,7 +337,7 @@ def sign_in_requested(say: Speech, code: str) -> Letter:
         [
             _("Escriba este código en la página donde lo pidió:"),
             _(
-                "O entre directamente con este botón. Ambos sirven una sola vez y por pocos"
+                "O entre directamente con este enlace. Ambos sirven una sola vez y por pocos"
                 " minutos."
             ),
             _("Si usted no pidió entrar, no haga nada."),

@@ -2,7 +2,13 @@
 
 from booking.operations.agenda import block_time, book, cancel_for_client, close, unblock_time
 from booking.operations.deciding import accept, deny, undo
-from booking.operations.people import add_client, add_minor, add_partner, set_language, set_zone
+from booking.operations.people import (
+    add_client,
+    add_minor,
+    add_partner,
+    set_language,
+    update_account,
+)
 from booking.operations.requesting import ask, cancel, decline_offers, take_offer
 
 __all__ = [
@@ -19,8 +25,8 @@ __all__ = [
     "decline_offers",
     "deny",
     "set_language",
-    "set_zone",
     "take_offer",
     "unblock_time",
     "undo",
+    "update_account",
 ]

@@ -3,6 +3,7 @@
 from datetime import date, datetime
 
 from booking import gateway
+from booking.db import transaction
 from booking.gateway import Actor, Key, once
 from booking.models import Access, Account, Client, ClientKind, Relation
 
@@ -90,11 +91,13 @@ def is_minor(birth_date: date, today: date) -> bool:
     return birth_date <= today and age < 18
 
 
-def set_zone(account: Account, zone: str) -> None:
-    """The zone in which the account holder reads the times of video sessions."""
-    Account.update(zone=zone).where(Account.id == account.id).execute()
+def update_account(account: Account, *, phone: str, zone: str) -> None:
+    """The telephone, and the zone in which the holder reads the times of video sessions."""
+    with transaction():
+        Account.update(phone=phone, zone=zone).where(Account.id == account.id).execute()
 
 
 def set_language(account: Account, language: str) -> None:
     """The language for pages and mails."""
-    Account.update(language=language).where(Account.id == account.id).execute()
+    with transaction():
+        Account.update(language=language).where(Account.id == account.id).execute()

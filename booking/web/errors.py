@@ -13,6 +13,11 @@ from booking.web.fragments import render
 
 log = logging.getLogger(__name__)
 
+LAST_RESORT = (
+    '<!doctype html><html lang="es"><title>Algo falló</title><h1>Algo falló de nuestro lado</h1>'
+    "<p>Inténtelo de nuevo en un momento o llame a su consultorio.</p></html>"
+)
+
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
@@ -44,7 +49,7 @@ def _words(status: int) -> tuple[str, str]:
         ),
         404: (
             _("Esta página no existe"),
-            _("Quizá el enlace está incompleto, o la página es de otra persona."),
+            _("Quizá el enlace esté incompleto o la página sea de otra persona."),
         ),
         405: (
             _("Esta dirección no se abre así"),
@@ -71,8 +76,8 @@ def _words(status: int) -> tuple[str, str]:
     return words.get(
         status,
         (
-            _("Algo falló de nuestro lado"),
-            _("Ya quedó registrado. Inténtelo de nuevo en un momento o llame al consultorio."),
+            _("Algo falló en el portal"),
+            _("El error quedó anotado. Inténtelo de nuevo en un momento o llame al consultorio."),
         ),
     )
 
@@ -95,4 +100,8 @@ def _busy(error: OperationalError) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     log.exception("%s %s", request.method, request.path, exc_info=error)
-    return problem(500)
+    try:
+        return problem(500)
+    except Exception:  # What broke the page may break the page that says so.
+        log.exception("the page about a failure failed, too")
+        return Response(LAST_RESORT, 500)

@@ -101,7 +101,7 @@ class Form:
         if not value and optional:
             return ""
         if not PHONE.fullmatch(value):
-            self.refuse(name, _("Escriba su teléfono con clave de país o lada, solo números."))
+            self.refuse(name, _("Escriba el teléfono con código de país o de área, solo números."))
         return value
 
     def day(self, name: str, *, required: str) -> date | None:

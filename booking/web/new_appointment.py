@@ -441,7 +441,7 @@ def _send(draft: Draft) -> ResponseReturnValue:
     except TooManyPending as many:
         return problem(
             409,
-            title=_("Ya tiene %(most)s solicitudes sin respuesta", most=many.most),
+            title=_("Ya tiene el máximo de solicitudes sin respuesta: %(most)s", most=many.most),
             advice=_(
                 "Espere la respuesta de alguna o cancélela desde sus citas; después podrá"
                 " enviar esta."

@@ -166,7 +166,7 @@ def code() -> ResponseReturnValue:
                     "codigo",
                     _(
                         "Ese no es el código. Revise el correo más reciente y escríbalo"
-                        " de nuevo. Le quedan %(left)s intentos.",
+                        " de nuevo. Intentos que le quedan: %(left)s.",
                         left=wrong.left,
                     ),
                 )

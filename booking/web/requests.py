@@ -238,10 +238,10 @@ def _read_search(form: Form) -> Search:
         form.refuse("desde", _("Busque hasta el %(day)s.", day=say().short_day(last)))
         since = None
     if until is not None and until < max(today, since or today):
-        form.refuse("hasta", _("La última fecha debe ser posterior a la primera y a hoy."))
+        form.refuse("hasta", _("La última fecha no puede ser anterior a la primera ni a hoy."))
         until = None
     if earliest is not None and latest is not None and latest < earliest:
-        form.refuse("no_despues", _("La hora final debe ser posterior a la primera."))
+        form.refuse("no_despues", _("La última hora no puede ser anterior a la primera."))
         latest = None
     return Search(
         other_offices=form.checked("otro_consultorio"),
@@ -292,7 +292,7 @@ def _send(denial: Denial, slots: tuple[Slot, ...]) -> Response:
     except (ChangedMeanwhile, IllegalTransition):
         return _changed(denial.row.id)
     except OffersOverlap:
-        denial.form.refuse("horario", _("Dos de los horarios se enciman. Quite uno."))
+        denial.form.refuse("horario", _("Dos de los horarios se superponen. Quite uno."))
         return _deny_page(denial, status=422)
     except (NotFree, SlotTaken):
         alert = _("Uno de los horarios que marcó ya no está libre. Estos lo están ahora:")

@@ -41,14 +41,14 @@ TONE = {
 }
 
 KIND = {
-    ClientKind.ADULT: _l("Adulto"),
+    ClientKind.ADULT: _l("Persona adulta"),
     ClientKind.MINOR: _l("Menor a su cargo"),
     ClientKind.COUPLE: _l("Pareja"),
 }
 
 CLIENT_HISTORY = {
     Event.ASK: _l("Usted envió la solicitud"),
-    Event.BOOK: _l("El consultorio hizo la cita por usted"),
+    Event.BOOK: _l("El consultorio registró la cita para usted"),
     Event.ACCEPT: _l("Su solicitud fue aceptada"),
     Event.DENY: _l("Su solicitud fue denegada"),
     Event.OFFER: _l("Su solicitud fue denegada y le ofrecieron otros horarios"),
@@ -71,7 +71,7 @@ NOT_FREE = {
     Rule.QUALIFIED: _l("Ese servicio ya no se ofrece así."),
     Rule.HOURS: _l("A esa hora no hay consulta."),
     Rule.ABSENCE: _l("A esa hora no hay consulta."),
-    Rule.NOTICE: _l("Ya es demasiado pronto para pedir ese horario por el portal."),
+    Rule.NOTICE: _l("Falta muy poco para ese horario: ya no se puede pedir por el portal."),
     Rule.HORIZON: _l("Esa fecha todavía no se puede pedir."),
     Rule.CLIENT: _l("Esa persona ya tiene una cita a esa hora."),
     Rule.GRID: _l("Ese horario no existe."),
@@ -82,7 +82,7 @@ STAFF_KIND = KIND | {ClientKind.MINOR: _l("Menor de edad")}
 # What happened, as staff say it; the page adds who did it.
 STAFF_HISTORY = {
     Event.ASK: _l("Solicitud enviada"),
-    Event.BOOK: _l("Cita hecha por el consultorio"),
+    Event.BOOK: _l("Cita registrada por el consultorio"),
     Event.ACCEPT: _l("Aceptada"),
     Event.DENY: _l("Denegada, sin otros horarios"),
     Event.OFFER: _l("Denegada, con otros horarios"),
@@ -108,7 +108,7 @@ HAPPENED = {
     State.DENIED: _l("La solicitud ya fue denegada."),
     State.CANCELLED_BY_CLIENT: _l("El cliente retiró la solicitud."),
     State.CANCELLED_BY_PRACTICE: _l("El consultorio canceló la solicitud."),
-    State.EXPIRED: _l("Terminó el plazo para responder y la solicitud ya no está en pie."),
+    State.EXPIRED: _l("Terminó el plazo para responder y la solicitud ya no está pendiente."),
     State.MOVED: _l("La cita pasó a otro horario."),
 }
 
@@ -123,7 +123,7 @@ REASONS = {
     Reason.OTHER_CLINICIAN: _l("otro profesional"),
     Reason.OTHER_OFFICE: _l("otro consultorio"),
     Reason.TOUCHES_NEIGHBOUR: _l("junto a otra sesión"),
-    Reason.NO_LOOSE_GAP: _l("no deja huecos sueltos"),
+    Reason.NO_LOOSE_GAP: _l("no deja tiempos muertos"),
 }
 
 # Why a time cannot be had, for staff; what it collides with is said apart.

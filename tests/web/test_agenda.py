@@ -165,7 +165,7 @@ def test_a_session_is_closed_only_after_it_began(visitor, ana, ines, clock):
     session = confirmed_session(ana, ines, at(8, 12))
     url = f"/agenda/citas/{session.id}"
     early = visitor(ines)
-    assert "No asistió" not in early.get(url).text
+    assert "Marcar que no asistió" not in early.get(url).text
     assert early.post(f"{url}/no-asistio").status_code == 409
     clock.set(at(8, 12) + timedelta(minutes=20))
     browser = visitor(ines)

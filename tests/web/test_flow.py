@@ -136,7 +136,7 @@ def test_at_most_three_answers_are_waited_for(phone, ana):
     assert "que es el máximo" in phone.get("/citas/nueva/servicio").text
     answer = send(phone, persona=own_client(ana).id)
     assert answer.status_code == 409
-    assert heading(answer) == "Ya tiene 3 solicitudes sin respuesta"
+    assert heading(answer) == "Ya tiene el máximo de solicitudes sin respuesta: 3"
 
 
 def test_one_person_cannot_be_in_two_places(phone, ana):

@@ -64,7 +64,7 @@ def test_after_five_wrong_codes_the_right_one_is_too_late(visitor, ana):
     for left in range(MOST_TRIES - 1, 0, -1):
         answer = browser.post("/entrar/codigo", data={"codigo": wrong})
         assert answer.status_code == 422
-        assert f"Le quedan {left} intentos" in answer.text
+        assert f"Intentos que le quedan: {left}." in answer.text
     assert browser.post("/entrar/codigo", data={"codigo": wrong}).status_code == 410
     assert browser.post("/entrar/codigo", data={"codigo": right}).status_code == 410
 

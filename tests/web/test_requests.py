@@ -88,7 +88,7 @@ def test_one_tap_accepts_and_the_result_stands_there(clinician, ana, bruno):
     answer = accept(clinician, asked)
     assert (answer.status_code, answer.location) == (303, f"/solicitudes/{asked.id}")
     page = clinician.get(answer.location).text
-    assert "Aceptada: el jueves, 4 de marzo, a las 10:00" in page
+    assert "Aceptada para el jueves, 4 de marzo, a las 10:00" in page
     assert "Deshacer" in page
     assert f'href="/solicitudes/{other.id}">Siguiente solicitud' in page
     assert page.index("Deshacer") < page.index("<dl")
@@ -318,7 +318,7 @@ def test_two_slots_at_once_are_not_offered(clinician, ana):
     form |= {"horario": [first, f"{int(start) + 15}-{rest}"], "promesa": ["2"]}
     answer = clinician.post(DENY.format(asked.id), data=form)
     assert answer.status_code == 422
-    assert "se enciman" in answer.text
+    assert "se superponen" in answer.text
 
 
 def test_a_decision_can_be_undone_for_thirty_seconds(clinician, ana, clock, deliver):

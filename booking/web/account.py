@@ -1,0 +1,50 @@
+"""«Mis datos»: the telephone, the zone for video sessions, and leaving on every device."""
+
+from zoneinfo import ZoneInfo, available_timezones
+
+from flask import Blueprint, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from booking.availability import plan
+from booking.language import ZONES
+from booking.operations import update_account
+from booking.web.access import account, for_client
+from booking.web.forms import Form
+from booking.web.fragments import render, see_other
+from booking.web.language import say
+
+bp = Blueprint("account", __name__)
+
+
+@bp.route("/cuenta", methods=["GET", "POST"])
+@for_client
+def show() -> ResponseReturnValue:
+    form = Form()
+    if request.method == "POST":
+        phone = form.phone("telefono", optional=True)
+        zone = form.choice(
+            "zona",
+            {"": ""} | {name: name for name in available_timezones()},
+            required=_("Elija una zona de la lista."),
+        )
+        if not form.errors and zone is not None:
+            update_account(account(), phone=phone, zone=zone)
+            return see_other(url_for("account.show", guardado=1))
+    return render(
+        "account/show.html",
+        status=422 if form.errors else 200,
+        form=form,
+        zones=_zones(),
+        saved="guardado" in request.args,
+    )
+
+
+def _zones() -> list[tuple[str, str]]:
+    """The practice's own zone first (as no choice), then those that have a name in words."""
+    own = plan().practice.zone
+    named = {name: say().zone_name(ZoneInfo(name)) for name in ZONES if name != own}
+    chosen = account().zone
+    if chosen and chosen != own:
+        named.setdefault(chosen, say().zone_name(ZoneInfo(chosen)))
+    return [("", say().zone_name(ZoneInfo(own))), *sorted(named.items(), key=lambda z: z[1])]
