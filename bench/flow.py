@@ -8,8 +8,11 @@ before; a POST that redirects is two.
 import json
 import re
 import tempfile
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
 
 import brotli
 from werkzeug.test import TestResponse
@@ -23,15 +26,22 @@ from booking.settings import Environment, Settings
 
 ROOT = Path(__file__).parent.parent
 HEADERS = {"Accept-Encoding": "br, gzip", "Sec-Fetch-Site": "same-origin"}
-BUDGETS = {"page": 2_048, "days": 4_096, "flow": 12_288}
+
+
+class Row(NamedTuple):
+    """What one step cost; `raw` is the size of its page before compression."""
+
+    step: str
+    requests: int
+    trips: int
+    bytes: int
+    raw: int
 
 
 class Phone:
     """Asks as a browser does and counts what comes back."""
 
     def __init__(self, folder: Path, *, htmx: bool) -> None:
-        from datetime import UTC, datetime
-
         now = datetime(2027, 3, 1, 15, 0, tzinfo=UTC)
         settings = Settings(
             environment=Environment.DEMO,
@@ -46,13 +56,13 @@ class Phone:
         demo.fill(weeks=8, seed=1, now=now)
         self.browser = self.app.test_client()
         self.htmx = {"HX-Request": "true", "HX-Target": "step"} if htmx else {}
-        self.rows: list[dict[str, object]] = []
+        self.rows: list[Row] = []
         self.cached: set[str] = set()
         signed_in = signing_in.open_session(demo.people()[0], now=now)
         with self.browser.session_transaction() as cookie:
             cookie["_user_id"] = signed_in.token
 
-    def step(self, name: str, url: str, *, data: dict[str, str] | None = None) -> TestResponse:
+    def step(self, name: str, url: str, *, data: dict[str, str] | None = None) -> str:
         """One step: the page, what it redirects to, and the files that it needs and has not."""
         requests = trips = size = 0
         method = "GET" if data is None else "POST"
@@ -68,12 +78,8 @@ class Phone:
         for file in sorted(files):
             size += weight(self.browser.get(file, headers=HEADERS))
         self.cached |= files
-        self.rows.append(
-            {"step": name, "requests": requests + len(files), "round_trips": trips + bool(files),
-             "bytes": size, "raw": len(text)}
-        )  # fmt: skip
-        answer.text_body = text  # type: ignore[attr-defined]
-        return answer
+        self.rows.append(Row(name, requests + len(files), trips + bool(files), size, len(text)))
+        return text
 
 
 def body(answer: TestResponse) -> str:
@@ -88,29 +94,32 @@ def weight(answer: TestResponse) -> int:
     return len(answer.data) + sum(len(k) + len(v) + 4 for k, v in answer.headers.items()) + 17
 
 
-def links(answer: TestResponse, pattern: str) -> list[str]:
-    found = re.findall(rf'href="({pattern}[^"]*)"', answer.text_body)  # type: ignore[attr-defined]
-    return [unescape(link) for link in found]
+def links(page: str, pattern: str) -> list[str]:
+    return [unescape(link) for link in re.findall(rf'href="({pattern}[^"]*)"', page)]
+
+
+def fields(page: str, names: str) -> dict[str, str]:
+    """The values of the page's own form, by name; of several, the last."""
+    return dict(re.findall(rf'name="({names})" value="([^"]+)"', page.split("<main")[-1]))
 
 
 def flow(phone: Phone) -> None:
     """The guide's steps 2 to 7."""
     phone.step("2 citas", "/citas")
-    service = phone.step("3 servicio", "/citas/nueva/servicio")
-    office = phone.step(
-        "4 consultorio", links(service, r"/citas/nueva/[a-z]+\?servicio=individual")[0]
-    )
-    slot = phone.step("5 horario", links(office, r"/citas/nueva/horario\?[^\"]*consultorio=")[0])
-    query = unescape(re.findall(r'name="hora" value="([^"]+)"', slot.text_body)[0])  # type: ignore[attr-defined]
-    hidden = dict(
-        re.findall(r'name="(servicio|consultorio|profesional)" value="([^"]+)"', slot.text_body)
-    )  # type: ignore[attr-defined]
-    url = f"/citas/nueva/persona?servicio={hidden['servicio']}&consultorio={hidden['consultorio']}&profesional={hidden['profesional']}&hora={query}"
-    person = phone.step("6 persona", url)
-    form = dict(
-        re.findall(r'name="(llave|persona)" value="([^"]+)"', person.text_body.split("<main")[-1])
-    )  # type: ignore[attr-defined]
-    phone.step("7 enviada", url, data=form)
+    page = phone.step("3 servicio", "/citas/nueva/servicio")
+    page = phone.step("4 consultorio", links(page, r"/citas/nueva/[a-z]+\?servicio=individual")[0])
+    page = phone.step("5 horario", links(page, r"/citas/nueva/horario\?[^\"]*consultorio=")[0])
+    draft = fields(page, "servicio|consultorio|profesional|hora")
+    url = "/citas/nueva/persona?" + urlencode(draft)
+    page = phone.step("6 persona", url)
+    phone.step("7 enviada", url, data=fields(page, "llave|persona"))
+
+
+def show(name: str, rows: list[Row]) -> None:
+    print(f"\n{name:<16}{'requests':>9}{'trips':>7}{'bytes':>8}{'raw':>8}")
+    total = Row("total", *(sum(getattr(r, f) for r in rows) for f in Row._fields[1:]))
+    for row in [*rows, total]:
+        print(f"{row.step:<16}{row.requests:>9}{row.trips:>7}{row.bytes:>8}{row.raw:>8}")
 
 
 def main() -> None:
@@ -119,16 +128,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             phone = Phone(Path(folder), htmx=htmx)
             flow(phone)
-            report[name] = phone.rows
-            print(f"\n{name:<16}{'requests':>9}{'trips':>7}{'bytes':>8}{'raw':>8}")
-            for row in phone.rows:
-                print(
-                    f"{row['step']:<16}{row['requests']:>9}{row['round_trips']:>7}{row['bytes']:>8}{row['raw']:>8}"
-                )
-            total = sum(int(str(row["bytes"])) for row in phone.rows)
-            print(
-                f"{'total':<16}{sum(int(str(r['requests'])) for r in phone.rows):>9}{sum(int(str(r['round_trips'])) for r in phone.rows):>7}{total:>8}"
-            )
+            show(name, phone.rows)
+            report[name] = [row._asdict() for row in phone.rows]
             db.database.obj.close()
     (ROOT / "bench" / "flow.json").write_text(json.dumps(report, indent=1, ensure_ascii=False))
 

@@ -49,6 +49,7 @@ class About:
     appointment: Appointment
     zone: ZoneInfo
     offers: int = 0
+    held_until: datetime | None = None  # When the appointment does not say it yet.
 
     @property
     def when(self) -> str:
@@ -69,7 +70,7 @@ class About:
 
     @property
     def answer_by(self) -> str:
-        until = self.appointment.answer_by
+        until = self.held_until or self.appointment.answer_by
         return self.say.moment(until, self.zone) if until else ""
 
     @property
@@ -349,12 +350,12 @@ def sign_in_requested(say: Speech, code: str) -> Letter:
 
 
 def preview(
-    kind: Kind, appointment: Appointment, *, offers: int, say: Speech, practice: Practice
+    kind: Kind, appointment: Appointment, offers: int, held_until: datetime | None, *, say: Speech
 ) -> tuple[str, list[str]]:
-    """Subject and paragraphs of a message before it is owed; dates to come are left open."""
-    letter = LETTERS[kind](
-        About(say, practice, appointment, plan().zone(appointment.location_id), offers)
-    )
+    """Subject and paragraphs of a denial before it is owed, with so many slots on offer."""
+    the = plan()
+    zone = the.zone(appointment.location_id)
+    letter = LETTERS[kind](About(say, the.practice, appointment, zone, offers, held_until))
     return letter.subject, [p for p in letter.paragraphs if p]
 
 

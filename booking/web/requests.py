@@ -1,7 +1,7 @@
 """«Solicitudes»: what waits for an answer; accept, deny with other times to choose from, undo."""
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from flask import Blueprint, Response, request, url_for
@@ -20,7 +20,7 @@ from booking.models import Appointment, Modality
 from booking.notifications import Kind
 from booking.occupancy import SlotTaken
 from booking.operations.deciding import OffersOverlap, TooLateToUndo, may_undo
-from booking.policy import undoable_until
+from booking.policy import offer_held_until, undoable_until
 from booking.queries import portal
 from booking.queries import staff as queries
 from booking.web import words
@@ -162,12 +162,24 @@ class Denial:
             for text in (written(option.slot),)
         ]
 
+    @cached_property
+    def ticked(self) -> list[Slot]:
+        """The slots that the page will show as ticked."""
+        if self._only_preview:
+            read = [slot_of(text, self.row) for text in self._sent]
+            return [slot for slot in read if slot is not None]
+        return [option.slot for _text, option, ticked in self.options if ticked]
+
     @property
     def count(self) -> int:
-        """How many slots the page will show as ticked."""
-        if self._only_preview:
-            return len(self._sent)
-        return sum(ticked for _text, _option, ticked in self.options)
+        return len(self.ticked)
+
+    @property
+    def held_until(self) -> datetime | None:
+        """Until when the mail will say that the last of them is kept."""
+        practice = plan().practice
+        ends = [offer_held_until(practice, slot.starts_at, now=now()) for slot in self.ticked]
+        return max(ends, default=None)
 
     @property
     def narrowed(self) -> bool:
@@ -306,7 +318,7 @@ def _deny_page(denial: Denial, *, status: int = 200, alert: str = "") -> Respons
         return _changed(row.id)
     kind = Kind.SLOTS_OFFERED if denial.count else Kind.REQUEST_DENIED
     recipient = speech(row.account.language if row.account else "es", the.practice.region)
-    subject, told = preview(kind, row, offers=denial.count, say=recipient, practice=the.practice)
+    subject, told = preview(kind, row, denial.count, denial.held_until, say=recipient)
     return render(
         "requests/deny.html",
         parts=("preview",),
