@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from flask import Flask
-from flask_babel import Babel
 from flask_compress import Compress
 from flask_login import LoginManager
 from htmx_flask import Htmx
@@ -11,7 +10,7 @@ from htmx_flask import Htmx
 from booking import cli, db
 from booking.clock import Clock, SystemClock
 from booking.mailer import FolderMailer, Mailer, SmtpMailer
-from booking.settings import Settings
+from booking.settings import InvalidSettings, Settings
 from booking.web import access, errors, forms, fragments, language, security, urls
 from booking.web.account import bp as account
 from booking.web.agenda import bp as agenda
@@ -29,12 +28,11 @@ def create_app(
     clock: Clock | None = None,
     mailer: Mailer | None = None,
 ) -> Flask:
-    """The portal as a WSGI application.
-
-    Raises:
-        InvalidSettings: the environment asks for what must not run.
-    """
-    settings = settings or Settings.from_env()
+    """The portal as a WSGI application; settings that must not run end it with a reason."""
+    try:
+        settings = settings or Settings.from_env()
+    except InvalidSettings as invalid:
+        raise SystemExit(str(invalid)) from None
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=settings.secret_key,
@@ -46,7 +44,6 @@ def create_app(
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=timedelta(days=90),
         TRUSTED_HOSTS=None if settings.demo else [settings.host],
-        BABEL_TRANSLATION_DIRECTORIES=str(language.CATALOGUES),
         COMPRESS_MIMETYPES=["text/html", "text/calendar"],  # Files are compressed ahead.
         COMPRESS_MIN_SIZE=200,
         COMPRESS_BR_LEVEL=5,
@@ -61,7 +58,6 @@ def create_app(
     db.connect(settings)
     Htmx(app)
     Compress(app)
-    Babel(app, locale_selector=language.locale)
     LoginManager(app).user_loader(access.load_user)
     for module in (urls, language, security, access, forms, fragments, errors):
         module.init_app(app)

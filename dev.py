@@ -300,7 +300,7 @@ def i18n(_arguments: list[str]) -> int:
     """No dates and no line numbers: a catalogue changes only when its messages do."""
     prepare()
     template = CATALOGUES / "messages.pot"
-    extract = "extract . -F pyproject.toml -k lazy_gettext --omit-header --add-location file"
+    extract = "extract . -F pyproject.toml -k _l --omit-header --add-location file"
     update = "update --init-missing --no-fuzzy-matching --ignore-obsolete"
     failed = babel(*extract.split(), "--no-wrap", "-o", template)
     for language in LANGUAGES:

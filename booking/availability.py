@@ -137,11 +137,14 @@ class Plan:
         )
 
     def notice(self, clinician: Clinician) -> int:
+        """The minimum notice in minutes; never so short that nobody could answer in time."""
         own = clinician.notice_minutes
-        return self.practice.notice_minutes if own is None else own
+        asked = self.practice.notice_minutes if own is None else own
+        return max(asked, self.practice.answer_margin_minutes + 1)
 
     def horizon(self, clinician: Clinician) -> int:
-        return clinician.horizon_days or self.practice.horizon_days
+        own = clinician.horizon_days
+        return self.practice.horizon_days if own is None else own
 
     def blocks(self, clinician_id: int, day: date) -> tuple[solver.Block, ...]:
         """The clinician's working hours that begin on a day, as instants."""
@@ -204,10 +207,12 @@ def plan() -> Plan:
 def _current() -> Plan:
     practice = Practice.get()
     key = (str(database.obj.database), practice.revision)
-    if key not in _plans:
-        _plans.clear()
-        _plans[key] = _read(practice)
-    return _plans[key]
+    found = _plans.get(key)
+    if found is None:
+        found = _read(practice)
+        _plans.clear()  # Another thread may do the same at this moment: ours is in hand.
+        _plans[key] = found
+    return found
 
 
 def _read(practice: Practice) -> Plan:

@@ -21,19 +21,13 @@ _writers = threading.Lock()
 _lock_file: Path | None = None
 
 
-class UnknownDatabase(Exception):
-    """The database URL names an engine that we do not speak."""
-
-
 def connect(settings: "Settings") -> SqliteDatabase:
     """Point every model at the settings' database; the file is made on first use.
 
     WAL with `synchronous=FULL`: what was acknowledged survives a power cut.
     """
     global _lock_file
-    scheme, _, path = settings.database_url.partition(":///")
-    if scheme != "sqlite":
-        raise UnknownDatabase(settings.database_url)
+    path = settings.database_url.removeprefix("sqlite:///")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     _lock_file = Path(path + ".lock")
     handle = _Sqlite(

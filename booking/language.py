@@ -7,13 +7,14 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from gettext import NullTranslations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_datetime, format_timedelta
-from babel.support import Translations
+from babel.support import NullTranslations, Translations
+
+from booking.models import Practice
 
 CATALOGUES = Path(__file__).parent.parent / "translations"
 LANGUAGES = {"es": "Español", "en": "English"}
@@ -63,9 +64,10 @@ class Speech:
 
     def zone_name(self, zone: ZoneInfo) -> str:
         """«hora de la Ciudad de México»: the zone in people's words, the same all year."""
-        return self.gettext(ZONES.get(zone.key, "")) or self.gettext(
-            "hora de %(city)s", city=zone.key.rsplit("/", 1)[-1].replace("_", " ")
-        )
+        if zone.key in ZONES:
+            return self.gettext(ZONES[zone.key])
+        city = zone.key.rsplit("/", 1)[-1].replace("_", " ")
+        return self.gettext("hora de %(city)s", city=city)
 
     def _at(self, day: str, when: datetime, zone: ZoneInfo) -> str:
         hour = when.astimezone(zone).hour
@@ -114,14 +116,47 @@ ZONES = {
 
 
 @cache
-def speech(language: str, region: str = "es_419") -> Speech:
+def speech(language: str, region: str = "es_419", client_word: str = "cliente") -> Speech:
     """How to speak to somebody; an unknown language gets Spanish, never an error."""
-    if language == "en":
-        return Speech("en", Locale("en", "US"), _catalogue("en"))
-    if region == "es_ES":
-        return Speech("es_ES", Locale("es", "ES"), _catalogue("es_ES"))
-    return Speech("es", Locale("es", "419"), NullTranslations())
+    code = "en" if language == "en" else "es_ES" if region == "es_ES" else "es"
+    locale = Locale.parse({"en": "en_US", "es": "es_419"}.get(code, code))
+    catalogue = _catalogue(code)
+    return Speech(code, locale, Renamed(catalogue) if client_word == "paciente" else catalogue)
+
+
+def speech_of(practice: Practice, language: str) -> Speech:
+    """How a practice speaks to somebody."""
+    return speech(language, practice.region, practice.client_word)
 
 
 def _catalogue(code: str) -> NullTranslations:
-    return Translations.load(CATALOGUES, [code])
+    """The translations of a language; Spanish as written needs none."""
+    return NullTranslations() if code == "es" else Translations.load(CATALOGUES, [code])
+
+
+class Renamed(NullTranslations):
+    """A catalogue that says «paciente» where ours says «cliente», but for the guide's own words."""
+
+    WORDS = re.compile(r"\b(c)lient(e?)(s?)\b", re.IGNORECASE)
+    KEPT = frozenset({"Portal de clientes", "Cliente existente", "Nuevo cliente"})
+
+    def __init__(self, ours: NullTranslations) -> None:
+        super().__init__()
+        self._ours = ours
+
+    def gettext(self, message: str) -> str:
+        said = self._ours.gettext(message)
+        return said if message in self.KEPT else self._rename(said)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self._rename(self._ours.ngettext(msgid1, msgid2, n))
+
+    ugettext, ungettext = gettext, ngettext
+
+    def _rename(self, text: str) -> str:
+        return self.WORDS.sub(self._patient, text)
+
+    @staticmethod
+    def _patient(found: re.Match[str]) -> str:
+        word = "pacient" if found[2] else "patient"
+        return (word.capitalize() if found[1].isupper() else word) + found[2] + found[3]

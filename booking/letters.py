@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from booking import links
 from booking.availability import plan
 from booking.calendar_file import Method, Party, calendar_file
-from booking.language import Speech, speech
+from booking.language import Speech, speech_of
 from booking.lifecycle import State
 from booking.models import Account, Appointment, OfferedSlot, OfferState, OutboxMessage, Practice
 from booking.notifications import Kind
@@ -64,9 +64,17 @@ class About:
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        _ = self.say.gettext
+        return self._told(self.say.gettext("Fecha y hora"), self.when)
+
+    @property
+    def wished(self) -> list[tuple[str, str]]:
+        """The facts of a wish that did not come true, which must not read like an appointment."""
+        asked = self.say.moment(self.appointment.asked_starts_at, self.zone)
+        return self._told(self.say.gettext("Horario que pidió"), asked)
+
+    def _told(self, label: str, moment: str) -> list[tuple[str, str]]:
         zone = self.say.zone_name(self.zone)
-        return [(_("Fecha y hora"), f"{self.when} ({zone})"), (_("Lugar"), self.place)]
+        return [(label, f"{moment} ({zone})"), (self.say.gettext("Lugar"), self.place)]
 
     @property
     def answer_by(self) -> str:
@@ -109,7 +117,7 @@ def request_expired(a: About) -> Letter:
             a.old_stands,
             _("Puede pedir otro horario. Conservamos lo demás que eligió."),
         ],
-        a.facts,
+        a.wished,
         _("Solicitar otro horario"),
     )
 
@@ -137,7 +145,7 @@ def request_denied(a: About) -> Letter:
                 " conservamos lo demás que eligió."
             ),
         ],
-        a.facts,
+        a.wished,
         _("Reprogramar"),
     )
 
@@ -163,7 +171,7 @@ def slots_offered(a: About) -> Letter:
             ),
             a.old_stands,
         ],
-        a.facts,
+        a.wished,
         _("Reprogramar"),
     )
 
@@ -285,7 +293,7 @@ def staff_request_expired(a: About) -> Letter:
     return Letter(
         _("Una solicitud de cita quedó sin respuesta"),
         [_("Terminó el plazo. Avisamos al cliente y el horario quedó libre.")],
-        a.facts,
+        a.wished,
         _("Ver la solicitud"),
     )
 
@@ -362,7 +370,7 @@ def preview(
 def compose(message: OutboxMessage, settings: Settings, *, now: datetime) -> EmailMessage:
     """The message as it leaves the house, with links of this installation."""
     practice = plan().practice
-    say = speech(message.language, practice.region)
+    say = speech_of(practice, message.language)
     kind = Kind(message.kind)
     appointment: Appointment | None = message.appointment
     if appointment is None:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import uuid4
 
+from booking.lifecycle import State
 from booking.links import new_nonce
 from booking.models import Account, Appointment, Delivery, OutboxMessage, SignIn
 
@@ -36,6 +37,32 @@ class Kind(StrEnum):
     @property
     def for_staff(self) -> bool:
         return self.value.startswith("staff_")
+
+
+# What a message announces must hold when it leaves: the seconds in which a decision can be
+# undone, or a mail server that was down for an hour, may have made it old news, and an invitation
+# after a cancellation would put the session back into people's calendars. Kinds that are not here
+# tell what happened, and stay true.
+_CHOOSING = frozenset({State.OFFERED})
+_STANDS = frozenset({State.CONFIRMED, State.ATTENDED, State.NO_SHOW})
+TRUE_IN = {
+    Kind.REQUEST_ACCEPTED: _STANDS,
+    Kind.REQUEST_DENIED: frozenset({State.DENIED}),
+    Kind.SLOTS_OFFERED: _CHOOSING,
+    Kind.OFFER_REMINDED: _CHOOSING,
+    Kind.OFFER_LAPSED: frozenset({State.DENIED}),
+    Kind.OFFER_TAKEN: _STANDS,
+    Kind.APPOINTMENT_BOOKED: _STANDS,
+    Kind.APPOINTMENT_MOVED: _STANDS,
+    Kind.SESSION_REMINDED: frozenset({State.CONFIRMED}),
+    Kind.STAFF_REQUEST_WAITING: frozenset({State.REQUESTED}),
+}
+
+
+def still_true(message: OutboxMessage) -> bool:
+    """Whether the appointment is still where the message says it is."""
+    appointment: Appointment | None = message.appointment
+    return appointment is None or appointment.status in TRUE_IN.get(Kind(message.kind), State)
 
 
 def owe(

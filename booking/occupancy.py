@@ -37,6 +37,7 @@ def rewrite(chain: int) -> None:
             Appointment.state.in_([*HOLDS_ITS_TIME, State.OFFERED]),
         )
     )
+    rooms_held = _rooms_held(chain)
     Occupancy.delete().where(Occupancy.chain == chain).execute()
     stretches: defaultdict[tuple[str, int], list[Stretch]] = defaultdict(list)
     turnovers: dict[int, int] = dict(tuples(Room.select(Room.id, Room.turnover_minutes)))
@@ -45,7 +46,11 @@ def rewrite(chain: int) -> None:
             for resource, stretch in needs(
                 appointment, session, turnovers.get(session.room_id or 0, 0)
             ):
-                stretches[resource].append(stretch)
+                start, end = stretch
+                held_until = rooms_held.get((*resource, start))
+                if held_until is not None and session.ends_at <= held_until:
+                    end = min(end, held_until)
+                stretches[resource].append((start, end))
     rows = [
         {
             "resource": resource,
@@ -64,6 +69,16 @@ def rewrite(chain: int) -> None:
         if OVERLAP in str(error):
             raise SlotTaken from error
         raise
+
+
+def _rooms_held(chain: int) -> dict[tuple[str, int, datetime], datetime]:
+    """Until when the chain has its rooms so far, by room and beginning.
+
+    A turnover that became longer is for what comes next: a session that keeps its room keeps
+    its time there, too, or of two neighbours none could ever be changed again.
+    """
+    rows = Occupancy.select().where(Occupancy.chain == chain, Occupancy.resource == Resource.ROOM)
+    return {(Resource.ROOM, row.resource_id, row.busy_from): row.busy_until for row in rows}
 
 
 def needs(

@@ -12,6 +12,7 @@ from booking.db import transaction, tuples
 from booking.letters import compose
 from booking.mailer import Mailer, RefusedForGood
 from booking.models import Delivery, OutboxMessage
+from booking.notifications import still_true
 from booking.settings import Settings
 
 LEASE = timedelta(minutes=5)
@@ -39,6 +40,9 @@ def drain(mailer: Mailer, settings: Settings, *, now: datetime) -> int:
 def _send(id_: int, mailer: Mailer, settings: Settings, now: datetime) -> bool:
     message = _claim(id_, now)
     if message is None:
+        return False
+    if not still_true(message):
+        _record(message, state=Delivery.DEAD, error="la cita cambió antes de que saliera")
         return False
     try:
         mailer.send(compose(message, settings, now=now))

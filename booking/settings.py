@@ -67,6 +67,8 @@ class Settings:
             smtp_url=environ.get("APP_SMTP_URL"),
             mail_from=environ.get("APP_MAIL_FROM", "citas@localhost"),
         )
+        if not settings.database_url.startswith("sqlite:///"):
+            raise InvalidSettings("APP_DATABASE_URL debe empezar por sqlite:///.")
         if environment is Environment.PRODUCTION:
             settings._refuse_what_is_only_for_the_demo(environ)
         return settings

@@ -127,8 +127,8 @@ def serve() -> None:
         pickle.dump(value, answers, pickle.HIGHEST_PROTOCOL)
         answers.flush()
 
-    answer(READY)
     with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
+        answer(READY)
         while True:
             problem = pickle.load(sys.stdin.buffer)  # noqa: S301
             try:

@@ -2,18 +2,19 @@
 
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from booking import demo
-from booking.clock import SettableClock
 from booking.models import Account, Appointment
 from e2e.browser import launch_options
 from e2e.site import NOW, Site, running
 
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs" / "img"
+TALLEST = 2000
 SIZES = {"360": (360, 740), "1280": (1280, 900)}
 
 
@@ -82,26 +83,35 @@ def take(browser: Browser, site: Site) -> int:
                 page.get_by_role("button", name="Entrar").click()
             for name, url in pages(page, site).items():
                 page.goto(url)
-                page.screenshot(path=PICTURES / f"{name}-{size}.png", full_page=True)
+                shoot(page, f"{name}-{size}")
                 taken += 1
             if who == "cliente":
                 page.emulate_media(color_scheme="dark")
                 page.goto(f"{site.url}/citas")
-                page.screenshot(path=PICTURES / f"citas-noche-{size}.png", full_page=True)
+                shoot(page, f"citas-noche-{size}")
                 taken += 1
             context.close()
     return taken
 
 
+def shoot(page: Page, name: str) -> None:
+    """The whole page, but for the tail of a long list, on a screen as tall as that."""
+    screen = page.viewport_size
+    assert screen is not None
+    tall = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": screen["width"], "height": min(TALLEST, tall)})
+    page.screenshot(path=PICTURES / f"{name}.png")
+    page.set_viewport_size(screen)
+
+
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        fill = lambda: demo.fill(weeks=4, seed=1, now=NOW)  # noqa: E731
+        fill = partial(demo.fill, weeks=4, seed=1, now=NOW)
         with (
             running(Path(folder), ROOT / "demo" / "consultorio.toml", prepare=fill) as site,
             sync_playwright() as playwright,
         ):
-            assert isinstance(site.clock, SettableClock)
             browser = playwright.chromium.launch(**launch_options(os.environ.get("CHROMIUM")))  # type: ignore[arg-type]
             print(take(browser, site), "imágenes en", PICTURES.relative_to(ROOT))
             browser.close()

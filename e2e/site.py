@@ -131,7 +131,7 @@ def running(
     server = create_server(app, host="127.0.0.1", port=port, threads=4)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    _wait_until_it_answers(port)
+    wait_until_it_answers(port)
     try:
         yield Site(settings.base_url, clock, mailbox, app, settings)
     finally:
@@ -141,8 +141,9 @@ def running(
         db.database.obj.close()
 
 
-def _wait_until_it_answers(port: int) -> None:
-    end = time.monotonic() + 10
+def wait_until_it_answers(port: int) -> None:
+    """Return once somebody listens there; the machine may be slow, so for up to half a minute."""
+    end = time.monotonic() + 30
     while time.monotonic() < end:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

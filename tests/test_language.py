@@ -58,3 +58,13 @@ def test_time_left_is_told_in_one_unit():
     now = datetime(2027, 3, 9, tzinfo=UTC)
     assert speech("es").time_left(now, now + timedelta(hours=30)) == "30 horas"
     assert speech("es").time_left(now, now + timedelta(days=2, hours=20)) == "3 días"
+
+
+def test_a_practice_that_has_patients_says_so_but_for_the_guides_words():
+    patients = speech("es", client_word="paciente")
+    assert patients.gettext("Clientes") == "Pacientes"
+    assert patients.gettext("Nota para el cliente (opcional)") == "Nota para el paciente (opcional)"
+    assert patients.gettext("Portal de clientes") == "Portal de clientes"
+    assert patients.gettext("Nuevo cliente") == "Nuevo cliente"
+    english = speech("en", client_word="paciente")
+    assert "patient" in english.gettext("Nota para el cliente (opcional)")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from booking import gateway, notifications
-from booking.db import tuples
+from booking.db import UtcDateTimeField, tuples
 from booking.gateway import SYSTEM, Change, ChangedMeanwhile
 from booking.lifecycle import Event, State
 from booking.models import Appointment, OfferedSlot, OfferState
@@ -43,7 +43,7 @@ def _each(due: object, step: Callable[[Change, Appointment], None], now: datetim
                 step(tx, tx.appointment(id_, version=version))
             done += 1
         except ChangedMeanwhile:
-            continue  # A person was faster.
+            continue  # A person, or another worker, was faster.
     return done
 
 
@@ -65,13 +65,24 @@ def _remind_to_answer(tx: Change, appointment: Appointment) -> None:
     kind = (
         Kind.STAFF_REQUEST_WAITING if appointment.status is State.REQUESTED else Kind.OFFER_REMINDED
     )
+    _once(appointment, Appointment.halfway_at)
     notifications.owe(kind, appointment, now=tx.now)
-    Appointment.update(halfway_at=None).where(Appointment.id == appointment.id).execute()
 
 
 def _remind_of_session(tx: Change, appointment: Appointment) -> None:
+    _once(appointment, Appointment.remind_at)
     notifications.owe(Kind.SESSION_REMINDED, appointment, now=tx.now)
-    Appointment.update(remind_at=None).where(Appointment.id == appointment.id).execute()
+
+
+def _once(appointment: Appointment, due: UtcDateTimeField[datetime | None]) -> None:
+    """Note that a reminder is owed; it changes no version, so this tells two workers apart."""
+    noted = (
+        Appointment.update({due: None})
+        .where(Appointment.id == appointment.id, due.is_null(False))
+        .execute()
+    )
+    if not noted:
+        raise ChangedMeanwhile(appointment.id)
 
 
 def _free_old_offers(now: datetime) -> int:

@@ -1,6 +1,6 @@
 """What a clinician decides about a request: accept, deny with or without offers, take it back."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from booking import availability, gateway, notifications, policy
 from booking.availability import STAFF_MAY_WAIVE, Slot, Wish, plan
@@ -8,7 +8,7 @@ from booking.gateway import Actor, ChangedMeanwhile, Key, once
 from booking.lifecycle import Event, State
 from booking.models import Appointment, Client, History, Modality, OfferedSlot
 from booking.notifications import Kind
-from booking.operations.requesting import NOTHING_PENDING, confirm, slot_columns
+from booking.operations.requesting import NOTHING_PENDING, confirm, has_rival, slot_columns
 
 
 class TooLateToUndo(Exception):
@@ -80,8 +80,10 @@ def deny(
     """
     with gateway.change(actor, now=now, key=key) as tx:
         appointment = tx.appointment(appointment_id, version=version)
-        if appointment.status is not State.DENIED:  # Denied already: other slots may be offered.
+        if appointment.status is not State.DENIED:
             _still_open(appointment, now)
+        elif has_rival(appointment):  # Else, denied already: other slots may be offered.
+            raise ChangedMeanwhile(appointment.id)
         practice = plan().practice
         asked_until = int(appointment.answer_by.timestamp()) if appointment.answer_by else 0
         held = [
@@ -171,22 +173,22 @@ def undo(
     with gateway.change(actor, now=now, key=key) as tx:
         appointment = tx.appointment(appointment_id)
         decision = _decision(appointment)
-        if decision is None or not may_undo(appointment, now=now):
+        if decision is None or not may_undo(appointment, now=now) or has_rival(appointment):
             raise TooLateToUndo
         if not notifications.withdraw(appointment, version=appointment.version):
             raise TooLateToUndo
         OfferedSlot.delete().where(OfferedSlot.appointment == appointment).execute()
-        Client.update(known_since=None).where(
-            Client.id == appointment.client_id, Client.known_since == appointment.decided_at
-        ).execute()
-        answer_by = availability.instant(decision.detail["answer_by"] // 60)
+        if decision.detail.get("new_client") and not _has_other_sessions(appointment):
+            Client.update(known_since=None).where(Client.id == appointment.client_id).execute()
+        answer_by = datetime.fromtimestamp(decision.detail["answer_by"], UTC)
+        halfway_at = policy.halfway(appointment.asked_at, answer_by)
         tx.apply(
             appointment,
             Event.UNDO,
             decided_at=None,
             note="",
             answer_by=answer_by,
-            halfway_at=policy.halfway(now, answer_by),
+            halfway_at=halfway_at if halfway_at > decision.at else None,  # Reminded before.
             remind_at=None,
         )
         replaced = Appointment.get_or_none(
@@ -196,3 +198,17 @@ def undo(
             remind_at = policy.reminder_at(plan().practice, replaced.starts_at, now=now)
             tx.apply(replaced, Event.UNDO, remind_at=remind_at)
         return tx.answer(appointment)
+
+
+def _has_other_sessions(appointment: Appointment) -> bool:
+    """Whether something else than this decision makes its client known to the practice."""
+    found: bool = (
+        Appointment.select()
+        .where(
+            Appointment.client == appointment.client_id,
+            Appointment.id != appointment.id,
+            Appointment.state.in_([State.CONFIRMED, State.ATTENDED, State.NO_SHOW]),
+        )
+        .exists()
+    )
+    return found

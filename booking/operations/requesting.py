@@ -5,7 +5,7 @@ from datetime import datetime
 from booking import availability, gateway, notifications, policy
 from booking.availability import STAFF_MAY_WAIVE, Slot, Wish, plan
 from booking.gateway import Change, ChangedMeanwhile, Key, once
-from booking.lifecycle import Event, State
+from booking.lifecycle import OPEN, Event, State
 from booking.models import (
     Account,
     Appointment,
@@ -160,6 +160,20 @@ def open_successor(appointment: Appointment) -> Appointment | None:
     )
 
 
+def has_rival(appointment: Appointment) -> bool:
+    """Whether its chain went on without it: reopening it would make two sessions of one."""
+    found: bool = (
+        Appointment.select()
+        .where(
+            Appointment.chain == appointment.chain,
+            Appointment.id.not_in([appointment.id, appointment.replaces_id or 0]),
+            Appointment.state.in_(list(OPEN)),
+        )
+        .exists()
+    )
+    return found
+
+
 @once(Appointment)
 def cancel(
     appointment_id: int, *, account: Account, now: datetime, key: Key | None = None
@@ -261,13 +275,15 @@ def confirm(
     )
     if replaced is not None:
         tx.apply(replaced, Event.REPLACE, **NOTHING_PENDING)
-    if appointment.client.known_since is None:
+    new_client = appointment.client.known_since is None
+    if new_client:
         Client.update(known_since=tx.now).where(Client.id == appointment.client_id).execute()
     tx.apply(
         appointment,
         event,
         detail={
-            "answer_by": int(appointment.answer_by.timestamp()) if appointment.answer_by else 0
+            "answer_by": int(appointment.answer_by.timestamp()) if appointment.answer_by else 0,
+            "new_client": new_client,
         },
         **slot_columns(slot),
         **NOTHING_PENDING

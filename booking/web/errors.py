@@ -53,7 +53,7 @@ def _words(status: int) -> tuple[str, str]:
         ),
         405: (
             _("Esta dirección no se abre así"),
-            _("Vuelva a sus citas y siga desde allí."),
+            _("Vuelva al portal y siga desde allí."),
         ),
         409: (
             _("Esto cambió mientras usted lo veía"),

@@ -1,16 +1,27 @@
 """In which language a page speaks: Spanish until the reader chooses otherwise."""
 
+from babel.support import NullTranslations
 from flask import Flask, g, session
-from flask_babel import gettext, ngettext
+from flask_babel import Babel, Domain
 
 from booking.availability import plan
-from booking.language import CATALOGUES, DEFAULT, LANGUAGES, Speech, speech, stop
+from booking.language import DEFAULT, LANGUAGES, Speech, speech_of, stop
 from booking.web.access import account_or_none
 
-__all__ = ["CATALOGUES", "gettext", "init_app", "locale", "ngettext", "say"]
+
+class _Words(Domain):  # type: ignore[misc]
+    """The catalogue of this request's speech, so that pages and letters say the same."""
+
+    def get_translations(self) -> NullTranslations:
+        return say().catalogue
+
+
+class _Babel(Babel):  # type: ignore[misc]
+    domain_instance = _Words()  # One for good: Flask-Babel's own reads its files at each request.
 
 
 def init_app(app: Flask) -> None:
+    _Babel(app, locale_selector=lambda: say().code)
     app.jinja_env.filters["stop"] = stop
     app.context_processor(lambda: {"say": say(), "languages": LANGUAGES})
 
@@ -20,11 +31,6 @@ def say() -> Speech:
     if "speech" not in g:
         account = account_or_none()
         chosen = session.get("lang") or (account.language if account else DEFAULT)
-        g.speech = speech(chosen if chosen in LANGUAGES else DEFAULT, plan().practice.region)
+        g.speech = speech_of(plan().practice, chosen if chosen in LANGUAGES else DEFAULT)
     found: Speech = g.speech
     return found
-
-
-def locale() -> str:
-    """The catalogue's code, for Flask-Babel."""
-    return say().code

@@ -13,7 +13,7 @@ from booking import alternatives, operations
 from booking.alternatives import PROPOSALS, Alternative, Alternatives, Search
 from booking.availability import NotFree, Slot, instant, minutes, plan, wish_of
 from booking.gateway import ChangedMeanwhile
-from booking.language import speech
+from booking.language import speech_of
 from booking.letters import preview
 from booking.lifecycle import IllegalTransition, State
 from booking.models import Appointment, Modality
@@ -317,7 +317,7 @@ def _deny_page(denial: Denial, *, status: int = 200, alert: str = "") -> Respons
     if row.status not in DENIABLE or _is_late(row):
         return _changed(row.id)
     kind = Kind.SLOTS_OFFERED if denial.count else Kind.REQUEST_DENIED
-    recipient = speech(row.account.language if row.account else "es", the.practice.region)
+    recipient = speech_of(the.practice, row.account.language if row.account else "es")
     subject, told = preview(kind, row, denial.count, denial.held_until, say=recipient)
     return render(
         "requests/deny.html",

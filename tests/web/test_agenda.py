@@ -35,7 +35,7 @@ def test_the_week_shows_hours_sessions_requests_and_holds(clinician, ana, bruno,
     waiting = request(ana, at(11, 9))
     page = clinician.get(MARCH_8).text
     assert "Semana del lunes, 8 de marzo" in page
-    assert "Consulta en Consultorio Norte" in page
+    assert "Consulta: Consultorio Norte" in page
     assert f'href="/agenda/citas/{session.id}">Bruno Díaz Muñoz' in page
     assert f'Solicitud: <a href="/solicitudes/{waiting.id}">Ana Ruiz Peña' in page
     assert f'Horario ofrecido a <a href="/solicitudes/{asked.id}">Ana Ruiz Peña' in page

@@ -131,7 +131,7 @@ def test_a_manager_chooses_with_whom(visitor, manager, ana):
     booked = book(browser, client, at(8, 10))
     assert booked.status_code == 303
     page = browser.get(booked.location).text
-    assert "Cita hecha por el consultorio" in page
+    assert "Cita registrada por el consultorio" in page
     assert "Lucía Gestora" in page
 
 

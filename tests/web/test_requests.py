@@ -77,7 +77,7 @@ def test_a_request_shows_who_when_and_the_day_around_it(clinician, ana, bruno, i
     block(ines, at(4, 13), at(4, 14), clock.now())
     page = clinician.get(f"/solicitudes/{asked.id}").text
     agenda = page[page.index("Agenda del jueves, 4 de marzo") :]
-    told = ["Consulta en Consultorio Centro", "Esta solicitud", "Bruno", "Bloqueado", "Norte"]
+    told = ["Consulta: Consultorio Centro", "Esta solicitud", "Bruno", "Bloqueado", "Norte"]
     assert [agenda.index(words) for words in told] == sorted(agenda.index(w) for w in told)
     assert "+10 min después" in agenda
     assert "Sesión individual, 50 minutos" in page

@@ -1,5 +1,8 @@
 """Headers on every answer, forms of our own pages only, and audiences declared on every view."""
 
+import gzip
+
+import brotli
 import pytest
 from flask import Flask
 
@@ -34,6 +37,10 @@ def test_files_are_kept_for_good_and_pages_never(visitor, app):
     file = visitor().get(address, headers={"Accept-Encoding": "br"})
     assert "immutable" in file.headers["Cache-Control"]
     assert file.headers["Content-Encoding"] == "br"
+    zipped = visitor().get(address, headers={"Accept-Encoding": "gzip"})
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    plain = visitor().get(address, headers={"Accept-Encoding": "identity"})
+    assert gzip.decompress(zipped.data) == brotli.decompress(file.data) == plain.data
     assert visitor().get("/entrar").headers["Cache-Control"] == "no-store"
     assert visitor().get(address.replace("citas.css", "../app.py")).status_code == 404
     wrong = address.rsplit("/", 2)[0] + "/0000000000/citas.css"
@@ -126,7 +133,7 @@ def test_the_session_cookie_is_out_of_reach_for_scripts(visitor, ana, tmp_path):
 def test_unknown_methods_get_a_page(visitor, ana, method):
     answer = visitor(ana).open("/citas", method=method)
     assert answer.status_code == 405
-    assert "Vuelva a sus citas" in answer.text
+    assert "Vuelva al portal" in answer.text
 
 
 def test_what_is_far_too_long_gets_a_page(visitor):

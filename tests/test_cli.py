@@ -1,0 +1,79 @@
+"""The operator's commands, as they are typed."""
+
+from pathlib import Path
+
+import pytest
+
+from booking.models import Appointment, Practice, Service
+from tests.conftest import PRACTICE
+
+
+@pytest.fixture
+def flask(app):
+    """Run one command: its output and exit code."""
+    return lambda *arguments: app.test_cli_runner().invoke(args=[str(a) for a in arguments])
+
+
+def test_loading_twice_changes_nothing(flask):
+    again = flask("practice", "load", PRACTICE)
+    assert (again.exit_code, again.output) == (0, "Sin cambios.\n")
+
+
+def test_loading_tells_what_changed(flask, tmp_path):
+    changed = tmp_path / "c.toml"
+    changed.write_text(PRACTICE.read_text().replace("minutos = 80", "minutos = 90"))
+    told = flask("practice", "load", changed)
+    assert told.exit_code == 0
+    assert "80" in told.output
+    assert "90" in told.output
+    assert Service.get(Service.key == "pareja").minutes == 90
+
+
+def test_mistakes_name_file_key_and_what_was_expected_and_load_nothing(flask, tmp_path):
+    broken = tmp_path / "roto.toml"
+    broken.write_text(
+        PRACTICE.read_text()
+        .replace('ubicacion = "norte"', 'ubicacion = "nort"')
+        .replace("minutos = 80", "minutos = -1")
+    )
+    told = flask("practice", "load", broken)
+    assert told.exit_code != 0
+    assert "roto.toml" in told.output
+    assert "profesionales[0].horario[1].ubicacion" in told.output
+    assert "servicios[2].minutos" in told.output
+    assert "Traceback" not in told.output
+    assert Service.get(Service.key == "pareja").minutes == 80
+
+
+def test_what_is_shown_loads_again_without_a_change(flask, tmp_path):
+    shown = tmp_path / "mostrado.toml"
+    shown.write_text(flask("practice", "show").output)
+    assert flask("practice", "load", shown).output == "Sin cambios.\n"
+
+
+def test_a_full_book_is_not_filled_again(flask, tmp_path):
+    demo = Path(__file__).parent.parent / "demo" / "consultorio.toml"
+    assert flask("practice", "load", demo).exit_code == 0
+    filled = flask("demo", "fill", "--weeks", "1", "--seed", "3")
+    assert filled.exit_code == 0, filled.output
+    count = Appointment.select().count()
+    assert count > 50
+    again = flask("demo", "fill", "--weeks", "1")
+    assert again.exit_code != 0
+    assert f"{count} citas" in again.output
+
+
+def test_upgrading_a_current_database_does_nothing(flask):
+    assert flask("db", "upgrade").output == ""
+    assert Practice.select().count() == 1
+
+
+def test_a_port_that_is_taken_is_told(flask):
+    import socket
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        told = flask("serve", "--port", other.getsockname()[1])
+    assert told.exit_code != 0
+    assert "está ocupado" in told.output
