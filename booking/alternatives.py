@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 import solver
 from booking import solving
 from booking.availability import (
+    DAYPARTS,
     ONE_DAY,
     Plan,
     Slot,
@@ -21,6 +22,8 @@ from booking.db import tuples
 from booking.models import Appointment, Modality, OfferedSlot
 
 PROPOSALS = 5
+# What a client asked for in words outweighs being near the time that did not work.
+WISHED = solver.Weights(weekday_not_preferred=400, daypart_not_preferred=400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,13 @@ def problem_for(
         since=first,
         until=max(last, first + ONE_DAY),
         now=now,
-        policy=solver.Policy(now=minutes(now), k=PROPOSALS, grid_minutes=the.practice.grid_minutes),
+        policy=solver.Policy(
+            now=minutes(now),
+            k=PROPOSALS,
+            grid_minutes=the.practice.grid_minutes,
+            dayparts=DAYPARTS,
+            weights=WISHED if appointment.wish else solver.Weights(),
+        ),
     )
     request = replace(
         request_for(the, wish, bare),

@@ -37,6 +37,12 @@ from solver.candidates import Place, Rule
 __all__ = ["NotFree", "Plan", "Rule", "Slot", "Wish", "plan"]
 
 ONE_DAY = timedelta(days=1)
+# «Por la mañana / Por la tarde / Por la noche»: what people are shown, wish for, and are offered.
+DAYPARTS = (
+    solver.Daypart("morning", 0, 12 * 60),
+    solver.Daypart("afternoon", 12 * 60, 19 * 60),
+    solver.Daypart("evening", 19 * 60, 24 * 60),
+)
 CHUNK_DAYS = 21
 # When a clinician decides, or staff book, only these rules are waived: notice, horizon and grid
 # bind clients who ask, not a promise that the practice itself makes.
@@ -440,7 +446,7 @@ def free_days(
     the = plan()
     today = now.astimezone(zone).date()
     horizon = max((the.horizon(the.clinicians[c]) for c in wish.clinician_ids), default=0)
-    last = today + timedelta(days=horizon)
+    last = today + timedelta(days=horizon + 1)  # The rule counts days at the office.
     day = max(since, today)
     found: dict[date, list[datetime]] = {}
     while day <= last:

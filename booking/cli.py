@@ -39,6 +39,7 @@ def _pieces() -> tuple[Clock, Mailer, Settings]:
 def load_practice(file: Path) -> None:
     """Create or update the practice from FILE; tells what changed, or everything that is wrong."""
     clock, _, _ = _pieces()
+    db.migrate()
     try:
         changes = practice_file.load(file, now=clock.now())
     except PracticeFileError as error:
@@ -52,6 +53,7 @@ def load_practice(file: Path) -> None:
 @practice.command("show")
 def show_practice() -> None:
     """Print the practice as a file that `load` reads."""
+    _need_practice()
     click.echo(practice_file.show())
 
 
@@ -68,6 +70,7 @@ def upgrade() -> None:
 def fill(weeks: int, seed: int) -> None:
     """Fill an empty book with realistic clients and about 60 % of the hours taken."""
     clock, _, _ = _pieces()
+    _need_practice()
     try:
         click.echo(demo.fill(weeks=weeks, seed=seed, now=clock.now()))
     except demo.BookNotEmpty as error:
@@ -105,7 +108,7 @@ def run_demo(port: int) -> None:
 def serve(port: int, host: str) -> None:
     """Serve the portal, with the worker beside it."""
     _refuse_busy_port(port)
-    db.migrate()
+    _need_practice()
     _serve(port, host)
 
 
@@ -113,7 +116,16 @@ def serve(port: int, host: str) -> None:
 @with_appcontext
 def work() -> None:
     """The worker as its own process."""
+    _need_practice()
     worker.loop(*_pieces(), threading.Event())
+
+
+def _need_practice() -> None:
+    db.migrate()
+    if Practice.get_or_none() is None:
+        raise click.ClickException(
+            "Todavía no hay un consultorio. Cárguelo con: flask --app app practice load ARCHIVO"
+        )
 
 
 def _refuse_busy_port(port: int) -> None:

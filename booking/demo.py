@@ -508,8 +508,6 @@ class _Filler:
                 | {
                     "rank": rank,
                     "held_until": held_until,
-                    "cost": 12 * rank,
-                    "reasons": ["same_clinician", "same_office"],
                 }
             )
 

@@ -143,25 +143,8 @@ class Change:
 
     def answer(self, row: Row) -> Row:
         """What a repeat of this form will get; the last word of an operation that has a key."""
-        if self._key is not None:
-            OneTimeKey.create(
-                value=self._key.value,
-                fingerprint=self._key.fingerprint,
-                answer=row.id,
-                used_at=self.now,
-            )
+        remember(self._key, row, now=self.now)
         return row
-
-    def refuse_repeats(self) -> None:
-        """Stop here if this form was already used."""
-        if self._key is None:
-            return
-        seen = OneTimeKey.get_or_none(OneTimeKey.value == self._key.value)
-        if seen is None:
-            return
-        if seen.fingerprint != self._key.fingerprint:
-            raise KeyReused
-        raise _Repeated(seen.answer)
 
     def touch(self, appointment: Appointment) -> None:
         """What `appointment` occupies has changed without a change of its state."""
@@ -200,10 +183,32 @@ def change(actor: Actor, *, now: datetime, key: Key | None = None) -> Iterator[C
     """
     with transaction():
         availability.end_page()
+        answered = answer_to(key)
+        if answered is not None:
+            raise _Repeated(answered)
         tx = Change(actor, key, now)
-        tx.refuse_repeats()
         yield tx
         tx.settle()
+
+
+def answer_to(key: Key | None) -> int | None:
+    """The id of what this form led to, if it was used before.
+
+    Raises:
+        KeyReused: it said something else then.
+    """
+    seen = None if key is None else OneTimeKey.get_or_none(OneTimeKey.value == key.value)
+    if key is None or seen is None:
+        return None
+    if seen.fingerprint != key.fingerprint:
+        raise KeyReused
+    return int(seen.answer)
+
+
+def remember(key: Key | None, row: BaseModel, *, now: datetime) -> None:
+    """Let a repeat of this form find what it led to; in the transaction that made it."""
+    if key is not None:
+        OneTimeKey.create(value=key.value, fingerprint=key.fingerprint, answer=row.id, used_at=now)
 
 
 def once(model: type[Row]) -> Callable[[Callable[P, Row]], Callable[P, Row]]:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from booking import links
+from booking import links, notifications
 from booking.availability import plan
 from booking.calendar_file import Method, Party, calendar_file
 from booking.language import Speech, speech_of
@@ -50,6 +50,7 @@ class About:
     zone: ZoneInfo
     offers: int = 0
     held_until: datetime | None = None  # When the appointment does not say it yet.
+    invited: bool = False  # Whether the session stood in people's calendars.
 
     @property
     def when(self) -> str:
@@ -254,7 +255,7 @@ def appointment_cancelled(a: About) -> Letter:
         ],
         a.facts,
         _("Ir a mis citas"),
-        calendar=Method.CANCEL,
+        calendar=Method.CANCEL if a.invited else None,
     )
 
 
@@ -377,6 +378,7 @@ def compose(message: OutboxMessage, settings: Settings, *, now: datetime) -> Ema
         code = links.code(settings.secret_key, message.sign_in.nonce) if message.sign_in else ""
         letter = sign_in_requested(say, code)
     else:
+        notifications.recall(message, appointment)
         letter = LETTERS[kind](_about(appointment, message, say, practice))
     mail = EmailMessage()
     mail["Subject"] = letter.subject
@@ -418,14 +420,16 @@ def _about(
         if message.kind == Kind.SLOTS_OFFERED
         else 0
     )
-    return About(say, practice, appointment, zone, offers)
+    invited = bool(message.context.get("invited"))
+    return About(say, practice, appointment, zone, offers, invited=invited)
 
 
 def _url(message: OutboxMessage, settings: Settings) -> str:
     if message.sign_in is not None:
-        return (
-            f"{settings.base_url}/entrar/{links.token(settings.secret_key, message.sign_in.nonce)}"
-        )
+        token = links.token(settings.secret_key, message.sign_in.nonce)
+        return f"{settings.base_url}/entrar/{token}"
+    if message.audience == "client":
+        return ""  # Booked by telephone: there is no account that could enter.
     return f"{settings.base_url}/solicitudes/{message.appointment_id}"
 
 
@@ -444,7 +448,7 @@ def _attach_calendar(
         plan().practice,
         say,
         method=method,
-        host=settings.host.partition(":")[0],
+        host=settings.host_name,
         now=now,
         attendee=Party(message.recipient if staff else appointment.client.name, message.recipient),
     )

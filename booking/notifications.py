@@ -1,6 +1,6 @@
 """Which message is owed for which event; the outbox row is written in the same transaction."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import uuid4
 
@@ -92,11 +92,28 @@ def owe(
         appointment=appointment,
         version=appointment.version,
         sign_in=None if kind.for_staff or account is None else _link(appointment, account, now),
-        context=context,
+        context=context | _facts(appointment),
         message_id=_message_id(),
         created_at=now,
         due_at=due_at or now,
     )
+
+
+def _facts(appointment: Appointment) -> dict[str, object]:
+    """What a mail must tell as it was when it was owed, however long the mail server is down."""
+    return {
+        "starts_at": int(appointment.starts_at.timestamp()),
+        "answer_by": appointment.answer_by and int(appointment.answer_by.timestamp()),
+        "location": appointment.location_id,
+    }
+
+
+def recall(message: OutboxMessage, appointment: Appointment) -> None:
+    """Give the appointment in hand (never the row) the facts of when the message was owed."""
+    told = message.context
+    appointment.starts_at = datetime.fromtimestamp(told["starts_at"], UTC)
+    appointment.answer_by = told["answer_by"] and datetime.fromtimestamp(told["answer_by"], UTC)
+    appointment.location = told["location"]
 
 
 def owe_sign_in(sign_in: SignIn, *, language: str, now: datetime) -> None:

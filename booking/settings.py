@@ -44,7 +44,13 @@ class Settings:
 
     @property
     def host(self) -> str:
+        """The name, and the port if there is one, that people type."""
         return urlsplit(self.base_url).netloc
+
+    @property
+    def host_name(self) -> str:
+        """For identifiers in mails and calendars, which must not change with a port."""
+        return urlsplit(self.base_url).hostname or "localhost"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -67,11 +73,28 @@ class Settings:
             smtp_url=environ.get("APP_SMTP_URL"),
             mail_from=environ.get("APP_MAIL_FROM", "citas@localhost"),
         )
+        settings._refuse_what_cannot_work()
         if not settings.database_url.startswith("sqlite:///"):
             raise InvalidSettings("APP_DATABASE_URL debe empezar por sqlite:///.")
         if environment is Environment.PRODUCTION:
             settings._refuse_what_is_only_for_the_demo(environ)
         return settings
+
+    def _refuse_what_cannot_work(self) -> None:
+        if not urlsplit(self.base_url).hostname or not self.base_url.startswith("http"):
+            raise InvalidSettings(
+                "APP_BASE_URL debe ser una dirección, como https://citas.ejemplo.mx"
+            )
+        if self.smtp_url is not None:
+            try:
+                url = urlsplit(self.smtp_url)
+                usable = url.scheme in ("smtp", "smtps") and url.hostname and url.port != 0
+            except ValueError:  # A port that is no number.
+                usable = False
+            if not usable:
+                raise InvalidSettings("APP_SMTP_URL debe ser como smtp://correo.ejemplo.mx:587")
+        if "@" not in self.mail_from:
+            raise InvalidSettings("APP_MAIL_FROM debe ser una dirección de correo.")
 
     def _refuse_what_is_only_for_the_demo(self, environ: Mapping[str, str]) -> None:
         missing = [

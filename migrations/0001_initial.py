@@ -273,8 +273,6 @@ def up(migrator, db):
         ends_at = BigIntegerField()
         held_until = BigIntegerField()
         state = CharField(max_length=8, default="held")
-        cost = IntegerField(default=0)
-        reasons = JSONField(default=list)
 
         class Meta:
             database = db

@@ -15,6 +15,7 @@ from booking.models import Account, Delivery, OfferedSlot, OutboxMessage, Practi
 from booking.notifications import Kind
 from booking.operations import (
     accept,
+    add_client,
     book,
     cancel,
     cancel_for_client,
@@ -172,8 +173,6 @@ def test_cancelling_is_told_by_either_side(life):
 
 
 def test_a_client_without_an_address_is_written_nothing(life, app):
-    from booking.operations import add_client
-
     client = add_client(name="Don Ramón", email="", phone="555", actor=life.staff, now=life.now)
     book(wish(client=client), at(4, 10), client=client, actor=life.staff, now=life.now)
     assert life.sent() == []
@@ -234,6 +233,36 @@ def test_a_confirmation_invites_and_a_cancellation_takes_back(life):
     assert first["SEQUENCE"] < last["SEQUENCE"]
     assert last["STATUS"] == "CANCELLED"
     assert first["ATTENDEE"].params["RSVP"] == "FALSE"
+
+
+def test_withdrawing_a_move_takes_nothing_from_peoples_calendars(life):
+    asked = request(life.ana)
+    accept(asked.id, version=1, actor=life.staff, now=life.now)
+    life.later(UNDO)
+    wanted = request(life.ana, at(4, 10, 30), replaces=asked.id, chain=asked.chain)
+    cancel(wanted.id, account=life.ana, now=life.now)
+    mail = [m for m in life.deliver().sent if m["Subject"] == "Su cita fue cancelada"][-1]
+    assert list(mail.iter_attachments()) == []
+    assert "sigue en pie" in mail.get_body(("plain",)).get_content()
+
+
+def test_a_late_mail_tells_what_was_true_when_it_was_owed(life):
+    asked = request(life.ana)
+    cancel(asked.id, account=life.ana, now=life.now)  # Before any mail has left.
+    received = next(m for m in life.deliver().sent if m["Subject"] == "Recibimos su solicitud")
+    text = " ".join(received.get_body(("plain",)).get_content().split())
+    assert "antes del jueves, 4 de marzo de 2027, a las 8:00" in text
+
+
+def test_a_client_without_an_account_gets_no_door_that_is_shut(life):
+    client = add_client(
+        name="Don Ramón", email="ramon@example.com", phone="", actor=life.staff, now=life.now
+    )
+    book(wish(client=client), at(4, 10), client=client, actor=life.staff, now=life.now)
+    life.sent()
+    mail = life.deliver().sent[-1]
+    assert mail["To"] == "ramon@example.com"
+    assert "http" not in mail.get_body(("plain",)).get_content()
 
 
 def test_names_cannot_smuggle_headers(life):

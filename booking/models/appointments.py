@@ -107,8 +107,6 @@ class OfferedSlot(BaseModel):
     ends_at = UtcDateTimeField()
     held_until = UtcDateTimeField()
     state = CharField(default=OfferState.HELD.value, max_length=8)
-    cost = IntegerField(default=0)
-    reasons = JSONField(default=list)
 
     class Meta:
         indexes = (

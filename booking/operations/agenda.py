@@ -78,10 +78,11 @@ def cancel_for_client(
     """Staff cancel a session or a request, whatever the policy for clients says."""
     with gateway.change(actor, now=now, key=key) as tx:
         appointment = tx.appointment(appointment_id, version=version)
+        invited = appointment.status is State.CONFIRMED
         for open_one in filter(None, [open_successor(appointment), appointment]):
             free_offers(open_one)
             tx.apply(open_one, Event.CANCEL_BY_PRACTICE, **NOTHING_PENDING)
-        notifications.owe(Kind.APPOINTMENT_CANCELLED, appointment, now=now)
+        notifications.owe(Kind.APPOINTMENT_CANCELLED, appointment, now=now, invited=invited)
         return tx.answer(appointment)
 
 

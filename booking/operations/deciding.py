@@ -64,14 +64,11 @@ def deny(
     version: int,
     actor: Actor,
     offers: tuple[Slot, ...] = (),
-    reasons: dict[datetime, tuple[int, tuple[str, ...]]] | None = None,
     note: str = "",
     now: datetime,
     key: Key | None = None,
 ) -> Appointment:
     """The clinician says no; the client is told, and may have `offers`, which are held for them.
-
-    `reasons` gives the price and reason keys of an offer by its start.
 
     Raises:
         ChangedMeanwhile: the request is no longer what the clinician saw.
@@ -104,13 +101,10 @@ def deny(
             },
         )
         for rank, (slot, until) in enumerate(held, start=1):
-            cost, why = (reasons or {}).get(slot.starts_at, (0, ()))
             OfferedSlot.create(
                 appointment=appointment,
                 rank=rank,
                 held_until=until,
-                cost=cost,
-                reasons=list(why),
                 **slot_columns(slot),
             )
         _owe_after_undo(Kind.SLOTS_OFFERED if held else Kind.REQUEST_DENIED, appointment, now)

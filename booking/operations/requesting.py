@@ -193,8 +193,9 @@ def cancel(
         successor = open_successor(appointment)
         if successor is not None:
             _end(tx, successor)
+        invited = appointment.status is State.CONFIRMED
         _end(tx, appointment)
-        notifications.owe(Kind.APPOINTMENT_CANCELLED, appointment, now=now)
+        notifications.owe(Kind.APPOINTMENT_CANCELLED, appointment, now=now, invited=invited)
         notifications.owe(Kind.STAFF_APPOINTMENT_CANCELLED, appointment, now=now)
         return tx.answer(appointment)
 

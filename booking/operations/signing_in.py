@@ -5,8 +5,9 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from booking import links, notifications
+from booking import gateway, links, notifications
 from booking.db import transaction
+from booking.gateway import Key
 from booking.models import (
     Access,
     Account,
@@ -69,6 +70,7 @@ def ask_for_mail(
     language: str,
     now: datetime,
     registration: Registration | None = None,
+    key: Key | None = None,
 ) -> SignIn:
     """Begin a proof of `email`; the same to see and to time whether or not we know the address.
 
@@ -83,6 +85,9 @@ def ask_for_mail(
         minutes=STAFF_MINUTES if account is not None and account.staff else CLIENT_MINUTES
     )
     with transaction():
+        answered = gateway.answer_to(key)
+        if answered is not None:
+            return SignIn.get_by_id(answered)
         recent = (
             SignIn.select()
             .where(
@@ -106,6 +111,7 @@ def ask_for_mail(
         )
         if account is not None or registration is not None:
             notifications.owe_sign_in(sign_in, language=language, now=now)
+        gateway.remember(key, sign_in, now=now)
     return sign_in
 
 

@@ -55,6 +55,7 @@ def init_app(app: Flask) -> None:
     app.login_manager.session_protection = None  # type: ignore[attr-defined] # Phones change address.
     app.before_request(_guard)
     app.context_processor(lambda: {"account": account_or_none()})
+    app.jinja_env.globals["return_path"] = return_path
 
 
 def refuse_undeclared_views(app: Flask) -> None:
@@ -78,10 +79,18 @@ def _guard() -> ResponseReturnValue | None:
     if audience in (For.PUBLIC, For.DEMO):
         return None
     if not current_user.is_authenticated:
-        return redirect(url_for("portal.sign_in", sig=request.full_path.rstrip("?")), 303)
+        return redirect(url_for("portal.sign_in", sig=return_path()), 303)
     if audience is For.STAFF and not account().staff:
         abort(404)
     return None
+
+
+def return_path() -> str:
+    """Where to come back to after signing in: this page, or the one whose form this was."""
+    methods = request.url_rule.methods if request.url_rule else None
+    if request.method == "GET" or "GET" in (methods or ()):
+        return request.full_path.rstrip("?")
+    return request.path.rpartition("/")[0]
 
 
 def account() -> Account:

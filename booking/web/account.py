@@ -1,6 +1,6 @@
 """«Mis datos»: the telephone, the zone for video sessions, and leaving on every device."""
 
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
@@ -25,7 +25,7 @@ def show() -> ResponseReturnValue:
         phone = form.phone("telefono", optional=True)
         zone = form.choice(
             "zona",
-            {"": ""} | {name: name for name in available_timezones()},
+            {name: name for name, _words in _zones()},
             required=_("Elija una zona de la lista."),
         )
         if not form.errors and zone is not None:

@@ -91,7 +91,11 @@ def _page(appointment_id: int, *, status: int = 200, alert: str = "") -> Respons
 def again(row: Appointment) -> dict[str, Any]:
     """The draft of a new request like this one."""
     the = plan()
-    return {
+    old = row.replaces
+    moving = old is not None and (
+        policy.may_reschedule(the.practice, old, now=now()) is Verdict.ALLOWED
+    )
+    return ({"cambia": str(row.replaces_id)} if moving else {}) | {
         "servicio": the.services[row.service_id].key,
         "consultorio": "video" if row.location_id is None else the.locations[row.location_id].key,
         "profesional": the.clinicians[row.clinician_id].key,
@@ -121,7 +125,7 @@ def ics(appointment_id: int) -> ResponseReturnValue:
             advice=_("Solo lo tienen las citas confirmadas y las solicitudes pendientes."),
         )
     file = calendar_file(
-        row, plan().practice, say(), method=Method.PUBLISH, host=settings().host, now=now()
+        row, plan().practice, say(), method=Method.PUBLISH, host=settings().host_name, now=now()
     )
     return Response(
         file,
@@ -213,6 +217,8 @@ def choose(appointment_id: int) -> ResponseReturnValue:
 def decline(appointment_id: int) -> ResponseReturnValue:
     """Asks once, since it frees the slots; what would suit goes to the clinician's next search."""
     row = queries.appointment(account(), appointment_id)
+    if gateway.answer_to(key()) is not None:
+        return see_other(url_for("appointments.show", appointment_id=row.id))
     if row.status is not State.OFFERED:
         return _page(row.id, status=409, alert=_("Estos horarios ya no se le están guardando."))
     form = Form()

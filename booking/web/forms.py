@@ -47,7 +47,7 @@ def key() -> Key | None:
     """This form's one-time key; a form without a valid one is simply not repeatable."""
     if not key_is_ours():
         return None
-    said = [request.path, *sorted(f"{k}={v}" for k, v in request.form.items(multi=True))]
+    said = [request.full_path, *sorted(f"{k}={v}" for k, v in request.form.items(multi=True))]
     fingerprint = hashlib.sha256("\0".join(said).encode("utf-8", "surrogatepass")).hexdigest()
     return Key(request.form[KEY_FIELD], fingerprint)
 

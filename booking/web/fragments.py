@@ -29,7 +29,7 @@ def render(
     if wanted in parts:
         folder = template.rpartition("/")[0]
         return make_response(render_template(f"{folder}/_{wanted}.html", **context), status)
-    layout = FRAGMENT if wanted and current_user.is_authenticated else PAGE
+    layout = FRAGMENT if wanted and current_user.is_authenticated and _same_tab() else PAGE
     response = make_response(render_template(template, layout=layout, **context), status)
     if layout is FRAGMENT and wanted != "step":
         response.headers["HX-Retarget"] = "#step"
@@ -44,6 +44,12 @@ def see_other(location: str) -> Response:
     """After a form that did something: the page that shows what it did."""
     assert not urlsplit(location).netloc
     return make_response(redirect(location, 303))
+
+
+def _same_tab() -> bool:
+    """Whether the page in the browser is of the same menu entry, so that its tab stays right."""
+    shown = urlsplit(htmx_request.htmx.current_url or "").path
+    return not shown or shown.split("/")[1] == htmx_request.path.split("/")[1]
 
 
 def _is_htmx() -> bool:

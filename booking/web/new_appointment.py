@@ -46,7 +46,6 @@ bp = Blueprint("new_appointment", __name__, url_prefix="/citas/nueva")
 
 ANYBODY = "cualquiera"
 VIDEO = "video"
-NOON, EVENING = 12, 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +221,6 @@ def next_url(the: Plan, draft: Draft, **changes: str) -> str:
     keys = [VIDEO if p is None else p.key for p in places]
     if place not in keys:
         query.pop("consultorio", None)
-        query.pop("hora", None)
         if len(keys) > 1:
             return url_for("new_appointment.location", **query)
         query["consultorio"] = keys[0]
@@ -258,7 +256,7 @@ def location(draft: Draft) -> ResponseReturnValue:
     the = plan()
     assert draft.service is not None
     choices = [
-        (place, draft.url("slot", consultorio=place.key if place else VIDEO, hora=None))
+        (place, draft.url("slot", consultorio=place.key if place else VIDEO))
         for place in places_for(the, draft.service)
     ]
     return render(
@@ -275,8 +273,8 @@ def clinician(draft: Draft) -> ResponseReturnValue:
     return render(
         "new_appointment/clinician.html",
         draft=draft,
-        choices=[(c, draft.url("slot", profesional=c.key, hora=None)) for c in offering],
-        anybody=draft.url("slot", profesional=ANYBODY, hora=None),
+        choices=[(c, draft.url("slot", profesional=c.key)) for c in offering],
+        anybody=draft.url("slot", profesional=ANYBODY),
         **_only(the, draft),
     )
 
@@ -295,7 +293,22 @@ def _only(the: Plan, draft: Draft) -> dict[str, Any]:
 @bp.get("/horario")
 @step
 def slot(draft: Draft) -> ResponseReturnValue:
-    return _slot_page(draft)
+    if draft.starts_at is None:
+        return _slot_page(draft)
+    why = why_not(draft)  # A time chosen before another place or service was: does it still do?
+    if why is None:
+        return redirect(draft.url("person"), 303)
+    return _slot_page(replace(draft, starts_at=None), alert=_("%(why)s Elija otra hora.", why=why))
+
+
+def why_not(draft: Draft) -> str | None:
+    """What speaks against the chosen time, in words; None when it can be had."""
+    assert draft.starts_at is not None
+    try:
+        availability.slot(wish_of(plan(), draft), draft.starts_at, now=now())
+    except NotFree as taken:
+        return words.not_free(taken.rules)
+    return None
 
 
 def _slot_page(draft: Draft, *, status: int = 200, alert: str = "") -> Response:
@@ -336,11 +349,12 @@ def wish_of(the: Plan, draft: Draft) -> Wish:
 
 def by_daypart(times: list[datetime], zone: ZoneInfo) -> list[tuple[str, list[datetime]]]:
     """The times of a day under «Por la mañana», «Por la tarde», «Por la noche»."""
-    parts: dict[str, list[datetime]] = {"morning": [], "afternoon": [], "evening": []}
+    parts: dict[str, list[datetime]] = {part.name: [] for part in availability.DAYPARTS}
     for moment in times:
-        hour = moment.astimezone(zone).hour
-        name = "morning" if hour < NOON else "afternoon" if hour < EVENING else "evening"
-        parts[name].append(moment)
+        local = moment.astimezone(zone)
+        minute = local.hour * 60 + local.minute
+        part = next(p for p in availability.DAYPARTS if p.start <= minute < p.end)
+        parts[part.name].append(moment)
     return [(name, found) for name, found in parts.items() if found]
 
 
@@ -372,6 +386,8 @@ def person(draft: Draft) -> ResponseReturnValue:
         )
         if chosen is not None:
             return _send(replace(draft, client=chosen))
+    elif why_not(draft) is not None:
+        return redirect(draft.url("slot"), 303)
     return _person_page(draft, form, people, status=422 if form.errors else 200)
 
 

@@ -23,7 +23,7 @@ from booking.operations.signing_in import (
 from booking.web import access
 from booking.web.access import account_or_none, for_client, public
 from booking.web.errors import problem
-from booking.web.forms import Form
+from booking.web.forms import Form, key
 from booking.web.fragments import render, see_other
 from booking.web.language import say
 from booking.web.urls import now, settings
@@ -62,6 +62,7 @@ def sign_in() -> ResponseReturnValue:
         status=422 if form.errors else 200,
         form=form,
         next_path=_next_path(),
+        ended="_user_id" in session,
     )
 
 
@@ -115,6 +116,7 @@ def _send_proof(email: str, registration: Registration | None = None) -> Respons
             language=say().code[:2],
             now=now(),
             registration=registration,
+            key=key(),
         )
     except TooManyMails:
         response = problem(
@@ -128,6 +130,7 @@ def _send_proof(email: str, registration: Registration | None = None) -> Respons
         response.headers["Retry-After"] = "3600"
         return response
     session["proof"] = sign_in.id
+    session["registering"] = registration is not None
     response = see_other(url_for("portal.code"))
     response.set_cookie(
         BROWSER_COOKIE,
@@ -175,7 +178,11 @@ def code() -> ResponseReturnValue:
         except DeadLink:
             return _dead_link()
     return render(
-        "portal/code.html", status=422 if form.errors else 200, form=form, email=sign_in.email
+        "portal/code.html",
+        status=422 if form.errors else 200,
+        form=form,
+        email=sign_in.email,
+        registering=session.get("registering", False),
     )
 
 
@@ -208,6 +215,7 @@ def _dead_link(sign_in: SignIn | None = None) -> Response:
 
 def _enter(signed_in: SignedIn) -> Response:
     session.pop("proof", None)
+    session.pop("registering", None)
     access.enter(signed_in)
     return see_other(safe_path(signed_in.next_path) or _home())
 

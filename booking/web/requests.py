@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 import solver
-from booking import alternatives, operations
+from booking import alternatives, gateway, operations
 from booking.alternatives import PROPOSALS, Alternative, Alternatives, Search
 from booking.availability import NotFree, Slot, instant, minutes, plan, wish_of
 from booking.gateway import ChangedMeanwhile
@@ -155,10 +155,15 @@ class Denial:
     @cached_property
     def options(self) -> list[tuple[str, Alternative, bool]]:
         """Each proposal with the text that stands for it in the form, and whether it is ticked."""
-        best = min(TICKED_AT_FIRST, len(self.found.found))
+        found = self.found.found
+        zone = plan().zone(self.row.location_id)
+        days = [option.slot.starts_at.astimezone(zone).date() for option in found]
+        # A day on which the clinician turns out not to come must not cost all the ticks.
+        first_of_day = [n for n, day in enumerate(days) if day not in days[:n]]
+        best = set(first_of_day[:TICKED_AT_FIRST])
         return [
-            (text, option, text in self._sent if self._shown else n < best)
-            for n, option in enumerate(self.found.found)
+            (text, option, text in self._sent if self._shown else n in best)
+            for n, option in enumerate(found)
             for text in (written(option.slot),)
         ]
 
@@ -278,7 +283,10 @@ def _read_minute(form: Form, name: str) -> int | None:
 @for_staff
 def deny(appointment_id: int) -> ResponseReturnValue:
     """One page: proposals to tick, a note, the mail that will go, and the button that sends it."""
-    denial = Denial(queries.appointment(staff_actor(), appointment_id))
+    row = queries.appointment(staff_actor(), appointment_id)
+    if gateway.answer_to(key()) is not None:
+        return see_other(url_for("requests.show", appointment_id=row.id))
+    denial = Denial(row)
     if request.method == "GET" or denial.form.get("hacer"):
         return _deny_page(denial)
     slots = denial.slots()

@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -216,6 +217,29 @@ def test_the_calendar_file_tells_time_and_place_and_nothing_else(phone, confirme
 def test_a_pending_reschedule_has_no_calendar_file(phone, ana, confirmed):
     wanted = request(ana, at(4, 10, 30), replaces=confirmed.id, chain=confirmed.chain)
     assert phone.get(f"/citas/{wanted.id}/cita.ics").status_code == 410
+
+
+def test_asking_again_after_a_denied_move_still_replaces_the_session(
+    phone, ana, ines, confirmed
+):
+    wanted = request(ana, at(4, 10, 30), replaces=confirmed.id, chain=confirmed.chain)
+    deny(wanted.id, version=1, actor=gateway.staff(ines), now=at(1, 9))
+    again = phone.get(f"/citas/{wanted.id}/reprogramar")
+    assert f"cambia={confirmed.id}" in again.location
+
+
+def test_declining_twice_with_one_form_ends_the_same(phone, offered):
+    url = f"/citas/{offered.id}/ninguno"
+    form = {"llave": key_of(phone.get(url)), "texto": "Por la tarde"}
+    first, second = phone.post(url, data=form), phone.post(url, data=form)
+    assert first.status_code == second.status_code == 303
+    assert first.location == second.location
+
+
+def test_a_calendar_file_has_one_name_wherever_the_portal_listens(phone, confirmed, settings):
+    event = Calendar.from_ical(phone.get(f"/citas/{confirmed.id}/cita.ics").data).walk("VEVENT")[0]
+    assert event["UID"] == f"{confirmed.chain}@localhost"
+    assert replace(settings, base_url="http://localhost:8123").host_name == "localhost"
 
 
 def test_past_sessions_have_their_own_page(phone, confirmed, clock):

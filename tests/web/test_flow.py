@@ -6,9 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from booking.models import Appointment, Client, OneTimeKey
+from booking.models import Appointment, Client, OneTimeKey, WebSession
 from booking.operations import ask
-from tests.builders import at, own_client, request, wish
+from tests.builders import NOW, at, own_client, request, wish
 
 SLOT = "/citas/nueva/horario?servicio=individual&consultorio=centro&profesional=ines"
 TEN = "2027-03-04T16:00Z"
@@ -26,6 +26,12 @@ def key_of(response) -> str:
 def send(browser, url=PERSON, **fields):
     """Fill the form of a page as a person does."""
     page = browser.get(url)
+    return browser.post(url, data={"llave": key_of(page), **fields})
+
+
+def send_late(browser, url=PERSON, **fields):
+    """The same, from a page that has stood open while the world went on."""
+    page = browser.get("/cuenta")
     return browser.post(url, data={"llave": key_of(page), **fields})
 
 
@@ -84,6 +90,26 @@ def test_the_second_tap_shows_the_first_ones_result(phone, ana):
     assert Appointment.select().count() == 1
 
 
+def test_changing_the_office_keeps_the_time_when_it_is_free_there_too(phone):
+    office = phone.get(PERSON.replace("persona?", "consultorio?"))
+    links = [html.unescape(u) for u in re.findall(r'<li><a href="([^"]+)"', office.text)]
+    centro, norte, video = links
+    assert urlsplit(phone.get(centro).location).path == "/citas/nueva/persona"
+    assert urlsplit(phone.get(video).location).path == "/citas/nueva/persona"
+    elsewhere = phone.get(norte)  # In the morning she is not there.
+    assert heading(elsewhere) == "Elija la fecha y hora que desee"
+    assert "A esa hora no hay consulta. Elija otra hora." in elsewhere.text
+
+
+def test_the_same_key_for_another_time_is_refused(phone, ana):
+    key = key_of(phone.get(PERSON))
+    form = {"llave": key, "persona": own_client(ana).id}
+    phone.post(PERSON, data=form)
+    other = phone.post(PERSON.replace("T16:00", "T17:15"), data=form)
+    assert other.status_code == 422
+    assert Appointment.select().count() == 1
+
+
 def test_a_used_key_with_other_words_is_refused(phone, ana):
     key = key_of(phone.get(PERSON))
     phone.post(PERSON, data={"llave": key, "persona": own_client(ana).id})
@@ -97,7 +123,7 @@ def test_a_used_key_with_other_words_is_refused(phone, ana):
 
 def test_a_slot_that_was_taken_meanwhile_is_told_with_fresh_times(phone, ana, bruno):
     request(bruno, at(4, 10))
-    late = send(phone, persona=own_client(ana).id)
+    late = send_late(phone, persona=own_client(ana).id)
     assert late.status_code == 409
     assert heading(late) == "Elija la fecha y hora que desee"
     assert "Lo demás que eligió sigue aquí" in late.text
@@ -112,9 +138,13 @@ def test_a_slot_that_was_taken_meanwhile_is_told_with_fresh_times(phone, ana, br
     ids=["off the grid", "past", "too soon", "holiday", "beyond the horizon", "saturday"],
 )  # fmt: skip
 def test_a_time_that_is_not_offered_cannot_be_asked_for(phone, ana, hour):
-    answer = send(phone, PERSON.replace(TEN, hour), persona=own_client(ana).id)
+    url = PERSON.replace(TEN, hour)
+    answer = send_late(phone, url, persona=own_client(ana).id)
     assert answer.status_code == 409
     assert Appointment.select().count() == 0
+    told = phone.get(url, follow_redirects=True)  # Looking at it leads to times that are free.
+    assert heading(told) == "Elija la fecha y hora que desee"
+    assert "Elija otra hora." in told.text
 
 
 @pytest.mark.parametrize("person", ["", "999999", "-1", "uno", "1 OR 1=1", "²", "\x00"])
@@ -133,7 +163,9 @@ def test_another_accounts_person_cannot_be_asked_for(phone, bruno):
 def test_at_most_three_answers_are_waited_for(phone, ana):
     for hour in (10, 11, 12):
         request(ana, at(5, hour, 15 * (hour - 10)))
-    assert "que es el máximo" in phone.get("/citas/nueva/servicio").text
+    closed = phone.get("/citas/nueva/servicio").text
+    assert "que es el máximo" in closed
+    assert "Sesión individual" not in closed
     answer = send(phone, persona=own_client(ana).id)
     assert answer.status_code == 409
     assert heading(answer) == "Ya tiene el máximo de solicitudes sin respuesta: 3"
@@ -219,6 +251,22 @@ def test_htmx_without_a_session_gets_the_whole_sign_in_page(visitor):
     assert "<!doctype html>" in answer.text
 
 
+def test_a_step_of_another_menu_entry_brings_its_own_tabs(phone):
+    asked = {"HX-Request": "true", "HX-Target": "step", "HX-Current-URL": "http://localhost/cuenta"}
+    answer = phone.get("/citas", headers=asked)
+    assert answer.headers["HX-Retarget"] == "body"
+    assert "aria-current" in answer.text
+
+
+def test_a_form_whose_session_ended_leads_back_to_its_page(visitor, ana, confirmed):
+    answer = visitor().post(f"/citas/{confirmed.id}/elegir", data={"horario": "1"})
+    assert parse_qs(urlsplit(answer.location).query)["sig"] == [f"/citas/{confirmed.id}"]
+    gone = visitor(ana)
+    WebSession.update(ended_at=NOW).execute()
+    page = gone.get(f"/citas/{confirmed.id}", follow_redirects=True)
+    assert "Por seguridad, vuelva a entrar. Seguirá donde estaba." in page.text
+
+
 def test_a_refused_form_does_not_change_the_address(phone):
     page = phone.get(PERSON)
     answer = phone.post(
@@ -236,5 +284,5 @@ def test_a_draft_survives_signing_in(visitor):
 
 def test_asking_writes_its_key_in_the_same_transaction(phone, ana, bruno):
     request(bruno, at(4, 10))
-    send(phone, persona=own_client(ana).id)
+    send_late(phone, persona=own_client(ana).id)
     assert OneTimeKey.select().count() == 0

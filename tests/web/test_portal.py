@@ -106,6 +106,22 @@ def test_known_and_unknown_addresses_look_the_same(visitor, ana):
     assert OutboxMessage.select().count() == 1
 
 
+def test_one_form_sends_one_mail_however_often_it_is_tapped(visitor, ana):
+    browser = visitor()
+    form = {"correo": "ana@example.com", "llave": key_of(browser.get("/entrar"))}
+    assert browser.post("/entrar", data=form).location == "/entrar/codigo"
+    assert browser.post("/entrar", data=form).location == "/entrar/codigo"
+    assert OutboxMessage.select().count() == 1
+
+
+def test_whoever_registers_is_told_that_a_mail_was_sent(visitor, app):
+    page = visitor().post("/registro", data=NEW, follow_redirects=True)
+    assert "Enviamos un correo con un código" in page.text
+    unknown = ask_for_mail(browser := visitor(), "nadie@example.com")
+    assert unknown.status_code == 303
+    assert "¿Nunca ha entrado a este portal?" in browser.get("/entrar/codigo").text
+
+
 def test_an_address_gets_a_few_mails_an_hour(visitor, ana, clock):
     for _ in range(MOST_MAILS_AN_HOUR):
         assert ask_for_mail(visitor()).status_code == 303

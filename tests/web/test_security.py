@@ -114,6 +114,11 @@ def test_the_demos_doors_do_not_exist_in_production(tmp_path, prepared):
         {"APP_SMTP_URL": ""},
         {"APP_MAIL_FROM": ""},
         {"APP_ENV": "staging"},
+        {"APP_BASE_URL": "https://"},
+        {"APP_SMTP_URL": "smtp://correo:abc"},
+        {"APP_SMTP_URL": "http://correo"},
+        {"APP_MAIL_FROM": "citas"},
+        {"APP_DATABASE_URL": "postgresql:///citas"},
     ],
 )
 def test_production_refuses_what_is_only_for_the_demo(change):

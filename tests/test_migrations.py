@@ -1,0 +1,213 @@
+"""Migrations make exactly the tables that the models describe, with their guards, once."""
+
+import ast
+import shutil
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from peewee import IntegrityError
+from playhouse.schema_diff import diff_models
+
+from booking import db as database
+from booking.models import ALL, Account, Client, History, Holiday, Occupancy, Practice, Service
+from tests.builders import NOW
+from tests.conftest import settings_in
+
+ROOT = Path(__file__).parents[1]
+GUARDS = {
+    "occupancy_no_overlap_insert",
+    "occupancy_no_overlap_update",
+    "history_is_never_updated",
+    "history_is_never_deleted",
+}
+
+
+@pytest.fixture
+def empty(tmp_path):
+    handle = database.connect(settings_in(tmp_path))
+    yield handle
+    handle.close()
+
+
+def triggers(handle) -> set[str]:
+    found = handle.execute_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    return {name.lower() for (name,) in found}
+
+
+def shape(handle) -> list[tuple[str, ...]]:
+    """Every table with its columns: name, type, whether it may be empty."""
+    found = handle.execute_sql(
+        """
+        SELECT m.name, c.name, c.type, c."notnull" FROM sqlite_master AS m
+        JOIN pragma_table_info(m.name) AS c
+        WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY 1, 2
+        """
+    )
+    return [tuple(map(str, row)) for row in found]
+
+
+def checks(handle, table: str) -> str:
+    ((sql,),) = handle.execute_sql("SELECT sql FROM sqlite_master WHERE name = ?", (table,))
+    return str(sql).partition("CHECK")[2].replace("(", "").replace(")", "").strip()
+
+
+def test_an_empty_database_becomes_what_the_models_describe(empty):
+    assert len(diff_models(empty, ALL).create_tables) == len(ALL)
+    assert database.migrate() == sorted(p.stem for p in (ROOT / "migrations").glob("0*.py"))
+    assert not diff_models(empty, ALL), diff_models(empty, ALL)
+
+
+def test_columns_have_the_types_that_the_models_would_give_them(tmp_path, empty):
+    """The comparison above knows no types, no NOT NULL and no checks."""
+    database.migrate()
+    migrated, check = shape(empty), checks(empty, "occupancy")
+    empty.close()
+    other = tmp_path / "other"
+    handle = database.connect(settings_in(other))
+    handle.create_tables(ALL)
+    described = shape(handle)
+    assert [row for row in migrated if row[0] != "schema_migration"] == described
+    assert checks(handle, "occupancy") == check != ""
+    handle.close()
+
+
+def test_a_table_that_is_missing_would_be_noticed(empty):
+    database.migrate()
+    empty.execute_sql("ALTER TABLE holiday ADD COLUMN colour TEXT")
+    empty.execute_sql("DROP INDEX history_appointment_id_version")
+    difference = diff_models(empty, ALL)
+    assert difference.drop_columns
+    assert difference.add_indexes
+
+
+def test_the_guards_are_there(empty):
+    database.migrate()
+    assert triggers(empty) >= GUARDS
+
+
+def test_migrating_twice_changes_nothing(empty):
+    database.migrate()
+    before = shape(empty), triggers(empty)
+    assert database.migrate() == []
+    assert (shape(empty), triggers(empty)) == before
+
+
+def test_a_migration_that_fails_leaves_nothing_half_done(tmp_path, monkeypatch, empty):
+    folder = tmp_path / "migrations"
+    shutil.copytree(ROOT / "migrations", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "0099_broken.py").write_text(
+        "def up(migrator, db):\n"
+        "    db.execute_sql('CREATE TABLE half (id INTEGER)')\n"
+        "    db.execute_sql('CREATE NONSENSE')\n"
+    )
+    monkeypatch.setattr(database, "MIGRATIONS", folder)
+    with pytest.raises(Exception, match="NONSENSE"):
+        database.migrate()
+    assert "half" not in empty.get_tables()
+    assert not diff_models(empty, ALL)
+
+
+def test_migrations_stand_alone():
+    """What they import from us would change under them."""
+    for path in sorted((ROOT / "migrations").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or "."]
+            assert not [n for n in names if n.split(".")[0] in {"booking", "solver", "."}], path
+
+
+# Fields: what goes in comes out.
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        NOW,
+        NOW.astimezone(timezone(timedelta(hours=-6))),
+        datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC),
+        datetime(2199, 12, 31, 23, 59, tzinfo=UTC),
+    ],
+    ids=["utc", "elsewhere", "before-1970", "far"],
+)
+def test_an_instant_comes_back_as_the_same_instant_in_utc(db, moment):
+    row = Account.create(email="x@example.com", name="X", created_at=moment)
+    found = Account.get_by_id(row.id).created_at
+    assert (found, found.tzinfo) == (moment, UTC)
+    assert row in Account.select().where(Account.created_at == moment)
+    ((raw, kind),) = database.database.execute_sql(
+        "SELECT created_at, typeof(created_at) FROM account WHERE id = ?", (row.id,)
+    )
+    assert (raw, kind) == (int(moment.timestamp()), "integer")
+
+
+def test_a_time_without_a_zone_is_refused(db):
+    naive = NOW.replace(tzinfo=None)
+    with pytest.raises(ValueError, match="without a zone"):
+        Account.create(email="x@example.com", name="X", created_at=naive)
+    with pytest.raises(ValueError, match="without a zone"):
+        list(Account.select().where(Account.created_at < naive))
+
+
+def test_a_day_comes_back_as_a_day_and_sorts_as_one(db):
+    Holiday.delete().execute()
+    days = [date(2027, 12, 25), date(2027, 1, 6), date(2027, 2, 28)]
+    for day in days:
+        Holiday.create(day=day, name="Fiesta")
+    assert [row.day for row in Holiday.select().order_by(Holiday.day)] == sorted(days)
+    assert Holiday.get(Holiday.day == date(2027, 1, 6)).day == date(2027, 1, 6)
+    assert [row.day for row in Holiday.select().where(Holiday.day > date(2027, 2, 1))] != days
+
+
+@pytest.mark.parametrize("features", [[], ["sala_de_juegos", "¿qué?"], [1, 2.5, None, {"a": True}]])
+def test_json_comes_back_as_it_was(db, features):
+    service = Service.get()
+    Service.update(room_features=features).where(Service.id == service.id).execute()
+    assert Service.get_by_id(service.id).room_features == features
+
+
+def test_what_may_be_missing_comes_back_missing(db):
+    client = Client.create(name="X", created_at=NOW)
+    found = Client.get_by_id(client.id)
+    assert (found.birth_date, found.known_since, found.clinician_id) == (None, None, None)
+
+
+def test_yes_and_no_come_back_as_such(db):
+    service = Service.get()
+    Service.update(video=False, online=True).where(Service.id == service.id).execute()
+    found = Service.get_by_id(service.id)
+    assert (found.video, found.online) == (False, True)
+
+
+def test_a_stale_row_undoes_nothing_when_it_is_saved(db):
+    stale = Practice.get()
+    Practice.update(phone="+52 55 0000 0000").execute()
+    stale.name = "Otro nombre"
+    stale.save()
+    assert (Practice.get().phone, Practice.get().name) == ("+52 55 0000 0000", "Otro nombre")
+
+
+def test_rows_that_belong_to_nothing_are_refused(db):
+    with pytest.raises(IntegrityError):
+        History.create(
+            appointment=10**6, version=1, event="ask", before="", after="requested",
+            actor="client", at=NOW, starts_at=NOW,
+        )  # fmt: skip
+
+
+def test_time_that_ends_before_it_begins_is_refused(db):
+    with pytest.raises(IntegrityError):
+        Occupancy.create(
+            resource="room", resource_id=1, chain=1, busy_from=NOW,
+            busy_until=NOW - timedelta(seconds=1),
+        )  # fmt: skip
+
+
+def test_what_was_acknowledged_survives_a_power_cut(db):
+    def pragma(name: str) -> object:
+        return database.database.execute_sql(f"PRAGMA {name}").fetchone()[0]
+
+    assert pragma("journal_mode") == "wal"
+    assert pragma("synchronous") == 2  # FULL.
+    assert pragma("foreign_keys") == 1
