@@ -8,6 +8,10 @@ from booking.gateway import Actor, Key, once
 from booking.models import Access, Account, Client, ClientKind, Relation
 
 
+class AlreadyKnown(Exception):
+    """There is a client, or an account, with this e-mail address."""
+
+
 @once(Client)
 def add_minor(
     account: Account,
@@ -67,8 +71,14 @@ def add_client(
     now: datetime,
     key: Key | None = None,
 ) -> Client:
-    """A record that staff make of somebody who telephones; known to the practice from now on."""
+    """A record that staff make of somebody who telephones; known to the practice from now on.
+
+    Raises:
+        AlreadyKnown: somebody has this address already; two records would split their book.
+    """
     with gateway.change(actor, now=now, key=key) as tx:
+        if email and _somebody_has(email.lower()):
+            raise AlreadyKnown
         return tx.answer(
             Client.create(
                 name=name,
@@ -79,6 +89,13 @@ def add_client(
                 clinician=actor.account.clinician_id if actor.account else None,
             )
         )
+
+
+def _somebody_has(email: str) -> bool:
+    return (
+        Client.select().where(Client.email == email, Client.kind == ClientKind.ADULT).exists()
+        or Account.select().join(Access).where(Account.email == email).exists()
+    )
 
 
 def is_minor(birth_date: date, today: date) -> bool:

@@ -17,6 +17,7 @@ from booking.gateway import ChangedMeanwhile
 from booking.lifecycle import IllegalTransition, State
 from booking.models import Appointment, Client, Clinician, Location, Modality, Service
 from booking.occupancy import SlotTaken
+from booking.operations.people import AlreadyKnown
 from booking.queries import staff as queries
 from booking.web.access import for_staff, staff_actor
 from booking.web.agenda import appointment_page, staff_words, why_not
@@ -50,10 +51,15 @@ def new() -> ResponseReturnValue:
         if not phone and not email:
             form.refuse("telefono", _("Escriba un teléfono o un correo electrónico."))
         if not form.errors:
-            added = operations.add_client(
-                name=name, email=email, phone=phone, actor=staff_actor(), now=now(), key=key()
-            )
-            return see_other(url_for("clients.show", client_id=added.id))
+            try:
+                added = operations.add_client(
+                    name=name, email=email, phone=phone, actor=staff_actor(), now=now(), key=key()
+                )
+                return see_other(url_for("clients.show", client_id=added.id))
+            except AlreadyKnown:
+                form.refuse(
+                    "correo", _("Ya hay un cliente con ese correo. Búsquelo en «Clientes».")
+                )
     return render(
         "clients/new.html",
         status=422 if form.errors else 200,

@@ -219,9 +219,7 @@ def test_a_pending_reschedule_has_no_calendar_file(phone, ana, confirmed):
     assert phone.get(f"/citas/{wanted.id}/cita.ics").status_code == 410
 
 
-def test_asking_again_after_a_denied_move_still_replaces_the_session(
-    phone, ana, ines, confirmed
-):
+def test_asking_again_after_a_denied_move_still_replaces_the_session(phone, ana, ines, confirmed):
     wanted = request(ana, at(4, 10, 30), replaces=confirmed.id, chain=confirmed.chain)
     deny(wanted.id, version=1, actor=gateway.staff(ines), now=at(1, 9))
     again = phone.get(f"/citas/{wanted.id}/reprogramar")

@@ -291,3 +291,12 @@ def test_a_record_made_by_staff_belongs_to_the_clinician_who_made_it(ines):
         name="Íñigo", email="", phone="5555550123", actor=gateway.staff(ines), now=NOW
     )
     assert added.clinician_id == ines.clinician_id
+
+
+def test_nobody_is_written_down_twice(clinician, ana):
+    answer = clinician.post(
+        "/clientes/nuevo", data={"nombre": "Ana R.", "correo": "Ana@example.com"}
+    )
+    assert answer.status_code == 422
+    assert "Ya hay un cliente con ese correo." in answer.text
+    assert Client.select().count() == 1
