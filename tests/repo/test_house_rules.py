@@ -371,7 +371,7 @@ GOOD_STEP = (
         (untranslated, '"""Hola a todos."""\nx = 1', 'x = "Hola a todos."'),
         (untranslated, 'log.info("Hola a todos")', 'render(title="Hola a todos")'),
         (machines, "~/citas", "/home/" + "ana/citas"),
-        (machines, "../citas", "/work/" + "citas"),
+        (machines, "../citas", "/mnt/" + "citas"),
         (machines, "pip install", "--index-" + "url=x"),
     ],
 )
