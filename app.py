@@ -43,7 +43,8 @@ def create_app(
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=timedelta(days=90),
-        TRUSTED_HOSTS=None if settings.demo else [settings.host],
+        # Probes knock from this machine; links never come from the Host header.
+        TRUSTED_HOSTS=None if settings.demo else [settings.host, "127.0.0.1", "localhost"],
         COMPRESS_MIMETYPES=["text/html", "text/calendar"],  # Files are compressed ahead.
         COMPRESS_MIN_SIZE=200,
         COMPRESS_BR_LEVEL=5,

@@ -17,7 +17,11 @@ log = logging.getLogger(__name__)
 
 def tick(clock: Clock, mailer: Mailer, settings: Settings) -> int:
     """One round: deadlines first, since they owe messages; how much was done."""
-    done = deadlines.run(now=clock.now())
+    done = 0
+    try:
+        done = deadlines.run(now=clock.now())
+    except Exception:  # What one appointment meets must not hold up everybody's mail.
+        log.exception("worker: the deadlines failed")
     return done + outbox.drain(mailer, settings, now=clock.now())
 
 

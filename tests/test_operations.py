@@ -1396,3 +1396,16 @@ def test_the_system_may_change_any_row_and_clients_their_own(ana, bruno):
         assert tx.appointment(asked.id).id == asked.id
     with pytest.raises(NotYours), gateway.change(gateway.client(bruno), now=NOW) as tx:
         tx.appointment(asked.id)
+
+
+def test_nobody_asks_for_somebody_elses_client(ana, bruno):
+    with pytest.raises(NotYours):
+        ask(wish(), at(4, 10), client=own_client(bruno), account=ana, now=NOW)
+
+
+def test_the_people_who_have_to_be_free_are_the_clients_own(ana):
+    client = own_client(ana)
+    ask(wish(clinician="oscar"), at(8, 10), client=client, account=ana, now=NOW)
+    with pytest.raises(NotFree) as refused:  # Although the wish does not say for whom it is.
+        ask(wish(), at(8, 10), client=client, account=ana, now=NOW)
+    assert refused.value.rules == (Rule.CLIENT,)

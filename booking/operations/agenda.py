@@ -1,5 +1,6 @@
 """What staff do for clients who telephone, and with their own time: book, move, cancel, block."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from booking import availability, gateway, notifications, policy
@@ -39,6 +40,7 @@ def book(
             raise availability.NotFree([availability.Rule.NOTICE])
         old = None if replaces is None else tx.appointment(replaces)
         the = plan()
+        wish = replace(wish, person_ids=client.person_ids, chain=old.chain if old else None)
         slot = availability.slot(wish, starts_at, now=now, waived=STAFF_MAY_WAIVE)
         _own_time(actor, slot.clinician_id)
         if old is not None:

@@ -1,5 +1,6 @@
 """What a client does: ask, withdraw or cancel, take one of the offered slots, or none of them."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from booking import availability, gateway, notifications, policy
@@ -7,6 +8,7 @@ from booking.availability import STAFF_MAY_WAIVE, Slot, Wish, plan
 from booking.gateway import Change, ChangedMeanwhile, Key, once
 from booking.lifecycle import OPEN, Event, State
 from booking.models import (
+    Access,
     Account,
     Appointment,
     Audience,
@@ -88,6 +90,9 @@ def ask(
         old = None if replaces is None else _movable(tx, replaces)
         if pending_count(account) >= practice.max_pending:
             raise TooManyPending(practice.max_pending)
+        if not Access.select().where(Access.account == account, Access.client == client).exists():
+            raise gateway.NotYours
+        wish = replace(wish, person_ids=client.person_ids, chain=old.chain if old else None)
         slot = availability.slot(wish, starts_at, now=now)
         answer_by = policy.request_answer_by(practice, starts_at, now=now)
         if answer_by <= now:

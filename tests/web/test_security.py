@@ -100,6 +100,7 @@ def test_the_demos_doors_do_not_exist_in_production(tmp_path, prepared):
     for path in ("/buzon", "/buzon/1", "/demo/cliente", "/demo/profesional"):
         assert browser.get(path, base_url=settings.base_url).status_code == 404
     assert browser.get("/", base_url="https://evil.example").status_code == 400
+    assert browser.get("/healthz", base_url="http://127.0.0.1:8000").status_code == 200
     answer = browser.get("/", base_url=settings.base_url)
     assert "max-age" in answer.headers["Strict-Transport-Security"]
 
