@@ -200,7 +200,7 @@ def dry_tests(*arguments: str) -> dict[str, Part]:
 
 
 def browser_tests(*arguments: str) -> dict[str, Part]:
-    return {"e2e": lambda: pytest("e2e", *arguments, env=with_browser())}
+    return {"e2e": lambda: pytest("e2e", "-n", WORKERS, *arguments, env=with_browser())}
 
 
 def tool(command: str, *arguments: str) -> str:

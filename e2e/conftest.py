@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect
 
 from booking.models import Access, Account, Client, Relation
 from e2e.browser import launch_options
 from e2e.pages.portal import PortalPage
 from e2e.site import NOW, Site, running
 
+PATIENCE = 20_000  # Milliseconds: the machine may be busy with other things.
+expect.set_options(timeout=PATIENCE)
 PRACTICE = Path(__file__).parent.parent / "tests" / "practice.toml"
 PHONE: ViewportSize = {"width": 360, "height": 640}
 
@@ -54,7 +56,7 @@ def open_phone(browser: Browser, site: Site, javascript: bool) -> Iterator[Calla
             java_script_enabled=javascript,
             base_url=site.url,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("console", note)
