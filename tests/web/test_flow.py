@@ -286,3 +286,26 @@ def test_asking_writes_its_key_in_the_same_transaction(phone, ana, bruno):
     request(bruno, at(4, 10))
     send_late(phone, persona=own_client(ana).id)
     assert OneTimeKey.select().count() == 0
+
+
+STEPS = (
+    "servicio",
+    "consultorio",
+    "profesional",
+    "horario",
+    "persona",
+    "persona/menor",
+    "persona/pareja",
+)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "hour",
+    ["2199-12-31T23:45Z", "2000-01-01T00:00Z", "2027-03-14T08:30Z", f"{TEN}&cambia=9" + "9" * 30,
+     f"{TEN}&para=-9223372036854775809", f"{TEN}&cambia=%00", f"{TEN}&desde=0001-01-01", "%ff%fe"],
+)  # fmt: skip
+def test_no_address_is_so_odd_that_it_breaks_the_portal(phone, step, hour):
+    url = f"/citas/nueva/{step}?servicio=individual&consultorio=centro&profesional=ines&hora={hour}"
+    assert phone.get(url).status_code < 500
+    assert phone.post(url, data={"persona": "1"}).status_code < 500
