@@ -121,6 +121,7 @@ def work() -> None:
 
 
 def _need_practice() -> None:
+    """A current database with a practice in it, or a sentence that says how to get one."""
     db.migrate()
     if Practice.get_or_none() is None:
         raise click.ClickException(

@@ -74,13 +74,13 @@ class Settings:
             mail_from=environ.get("APP_MAIL_FROM", "citas@localhost"),
         )
         settings._refuse_what_cannot_work()
-        if not settings.database_url.startswith("sqlite:///"):
-            raise InvalidSettings("APP_DATABASE_URL debe empezar por sqlite:///.")
         if environment is Environment.PRODUCTION:
             settings._refuse_what_is_only_for_the_demo(environ)
         return settings
 
     def _refuse_what_cannot_work(self) -> None:
+        if not self.database_url.startswith("sqlite:///"):
+            raise InvalidSettings("APP_DATABASE_URL debe empezar por sqlite:///.")
         if not urlsplit(self.base_url).hostname or not self.base_url.startswith("http"):
             raise InvalidSettings(
                 "APP_BASE_URL debe ser una dirección, como https://citas.ejemplo.mx"

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email import policy
 from email.message import EmailMessage
@@ -90,7 +90,6 @@ class Site:
     mailbox: Mailbox
     app: Flask
     settings: Settings
-    errors: list[str] = field(default_factory=list)
 
     def work(self) -> None:
         """Let the worker do what is due now: deadlines, then mail."""

@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
+from booking.models import Client
 from e2e.conftest import make_client
 from e2e.pages.appointments import AppointmentsPage
 from e2e.pages.new_appointment import NewAppointmentPage
 from e2e.pages.portal import PortalPage
 from e2e.pages.staff import StaffPage
-from e2e.site import Site, text_of
+from e2e.site import NOW, Site, text_of
 
 pytestmark = pytest.mark.e2e
 
@@ -305,9 +306,6 @@ def test_a_new_client_whom_nobody_knows(
 def test_a_new_client_of_the_portal_whom_the_practice_knows(
     portal: PortalPage, appointments: AppointmentsPage, site: Site
 ) -> None:
-    from booking.models import Client
-    from e2e.site import NOW
-
     Client.create(
         name="Rosa Ibáñez Luna", email="rosa@example.com", created_at=NOW, known_since=NOW
     )

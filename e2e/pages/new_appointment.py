@@ -1,7 +1,5 @@
 """The guide's flow «Solicitar una sesión»."""
 
-import re
-
 from playwright.sync_api import Page, expect
 
 
@@ -52,9 +50,6 @@ class NewAppointmentPage:
         """What was chosen stays in sight, each with a way to change it."""
         for text in words:
             expect(self.page.get_by_role("definition").filter(has_text=text).first).to_be_visible()
-
-    def change(self, what: str) -> None:
-        self.page.get_by_role("link", name=re.compile(f"^Cambiar {what}")).click()
 
     def send(self) -> None:
         self.page.get_by_role("button", name="Enviar solicitud").click()
