@@ -154,8 +154,8 @@ def _slot(found: solver.Proposal) -> Slot:
         starts_at=instant(found.start),
         ends_at=instant(found.end),
         clinician_id=int(found.clinician),
-        location_id=_id(found.location),
-        clinician_location_id=_id(found.clinician_location),
+        location_id=_id(found.location) if found.modality is solver.Modality.IN_PERSON else None,
+        clinician_location_id=_id(found.location),
         room_id=_id(found.room),
         modality=Modality(found.modality.value),
     )

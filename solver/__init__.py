@@ -3,6 +3,8 @@
 Pure: plain data in, plain data out. Only `propose` needs OR-Tools, and imports it when called.
 """
 
+from collections.abc import Callable
+
 from solver.checker import Violation, check
 from solver.problem import (
     Block,
@@ -23,7 +25,20 @@ from solver.problem import (
     Window,
     validate,
 )
-from solver.proposal import Proposal, Reason, Result, Status, Unplaced
+from solver.proposal import (
+    Count,
+    Explanation,
+    Group,
+    Progress,
+    Proposal,
+    Reason,
+    Relaxation,
+    Result,
+    Status,
+    Swap,
+    Totals,
+    Unplaced,
+)
 from solver.single import greedy
 
 __all__ = [
@@ -31,20 +46,27 @@ __all__ = [
     "Busy",
     "BusyKind",
     "Clinician",
+    "Count",
     "Daypart",
+    "Explanation",
+    "Group",
     "InvalidProblem",
     "Location",
     "Modality",
     "Outage",
     "Policy",
     "Problem",
+    "Progress",
     "Proposal",
     "Reason",
+    "Relaxation",
     "Request",
     "Result",
     "Room",
     "Service",
     "Status",
+    "Swap",
+    "Totals",
     "Unplaced",
     "Violation",
     "Weights",
@@ -52,6 +74,7 @@ __all__ = [
     "check",
     "greedy",
     "propose",
+    "replan",
     "validate",
 ]
 
@@ -61,3 +84,10 @@ def propose(problem: Problem) -> Result:
     from solver import model  # OR-Tools takes most of a second, which no web page should wait for.
 
     return model.propose(problem)
+
+
+def replan(problem: Problem, report: Callable[[Progress], None] = lambda _: None) -> Result:
+    """All requests together, each with up to k ranks; `report` hears how far the search is."""
+    from solver import batch
+
+    return batch.replan(problem, report)

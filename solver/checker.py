@@ -99,7 +99,7 @@ class Case:
 
     @property
     def local(self) -> datetime:
-        return _local(self.problem, self.proposal.clinician_location, self.proposal.start)
+        return _local(self.problem, self.proposal.location, self.proposal.start)
 
     @property
     def others(self) -> list[Busy]:
@@ -129,8 +129,8 @@ def qualified(case: Case) -> Iterator[str]:
     who = request.allowed_clinicians
     if who is not None and proposal.clinician not in who:
         yield f"{proposal.clinician} is not allowed"
-    where = request.allowed_locations
-    if where is not None and proposal.location is not None and proposal.location not in where:
+    where, video = request.allowed_locations, proposal.modality == Modality.TELEHEALTH
+    if where is not None and not video and proposal.location not in where:
         yield f"{proposal.location} is not allowed"
 
 
@@ -139,7 +139,7 @@ def hours(case: Case) -> Iterator[str]:
     for minute in case.minutes:
         if not any(
             block.window.start <= minute < block.window.end
-            and block.location == proposal.clinician_location
+            and block.location == proposal.location
             and proposal.modality in block.modalities
             for block in case.clinician.blocks
         ):
@@ -152,7 +152,7 @@ def absence(case: Case) -> Iterator[str]:
     for outage in case.problem.outages:
         if outage.clinician == case.proposal.clinician:
             windows.append(outage.window)
-        if outage.location and outage.location == case.proposal.clinician_location:
+        if outage.location and outage.location == case.proposal.location:
             windows.append(outage.window)
     for window in windows:
         if _overlap(window, case.proposal):
@@ -165,7 +165,7 @@ def notice(case: Case) -> Iterator[str]:
 
 
 def horizon(case: Case) -> Iterator[str]:
-    now = _local(case.problem, case.proposal.clinician_location, case.problem.policy.now)
+    now = _local(case.problem, case.proposal.location, case.problem.policy.now)
     if (case.local.date() - now.date()).days > case.clinician.horizon_days:
         yield "too far ahead"
 
@@ -175,7 +175,7 @@ def agenda(case: Case) -> Iterator[str]:
     for busy in case.others:
         if busy.clinician != proposal.clinician:
             continue
-        there, here = busy.location, proposal.clinician_location
+        there, here = busy.location, proposal.location
         if busy.kind == BusyKind.EXTERNAL:
             there = here
         come, go = _minutes(case.problem, there, here), _minutes(case.problem, here, there)
@@ -194,13 +194,13 @@ def daily_maximum(case: Case) -> Iterator[str]:
 def room(case: Case) -> Iterator[str]:
     proposal, room = case.proposal, case.room
     if proposal.modality == Modality.TELEHEALTH:
-        if room is not None or proposal.location is not None:
+        if room is not None:
             yield "video needs no room"
         return
     if room is None or proposal.location is None:
         yield "in person needs a room"
         return
-    if not room.location == proposal.location == proposal.clinician_location:
+    if room.location != proposal.location:
         yield f"{room.id} is at {room.location}"
     if case.service.room_features - room.features or case.request.seats > room.seats:
         yield f"{room.id} does not suit"
@@ -360,7 +360,7 @@ def _costs(case: Case) -> dict[str, int]:
 
 def _idle(case: Case) -> tuple[int, int]:
     """Minutes until somebody or something stops the clinician, to both sides, after buffers."""
-    proposal, service, here = case.proposal, case.service, case.proposal.clinician_location
+    proposal, service, here = case.proposal, case.service, case.proposal.location
     begin, finish = proposal.start - service.buffer_before, proposal.end + service.buffer_after
     working = [
         block.window
@@ -409,7 +409,7 @@ def _crowding(problem: Problem, mine: list[Proposal]) -> int:
 
 
 def _cells(problem: Problem, mine: list[Proposal]) -> list[tuple[date, str]]:
-    locals_ = [_local(problem, each.clinician_location, each.start) for each in mine]
+    locals_ = [_local(problem, each.location, each.start) for each in mine]
     return [(local.date(), _part(problem, local)) for local in locals_]
 
 
@@ -434,7 +434,7 @@ def _as_busy(problem: Problem, request: Request, proposals: list[Proposal]) -> l
             clinician=proposal.clinician,
             clients=request.clients,
             room=proposal.room,
-            location=proposal.clinician_location,
+            location=proposal.location,
             buffer_before=service.buffer_before,
             buffer_after=service.buffer_after,
         )

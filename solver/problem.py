@@ -100,6 +100,8 @@ class Busy:
     """Where the clinician is; None: remote or unknown, so nobody travels."""
     buffer_before: int = 0
     buffer_after: int = 0
+    other_rooms: tuple[str, ...] = ()
+    """Rooms of the same location that would do as well; none: the room is pinned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,9 @@ class Policy:
     weights: Weights = Weights()
     seed: int = 1
     deterministic_time: float = 0.5
+    """Of one request's search, in OR-Tools' units."""
+    batch_deterministic_time: float = 5.0
+    """Of each stage of a joint search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,8 +270,9 @@ def policy_out_of_range(problem: Problem) -> Faults:
         yield OUT_OF_RANGE, "$.policy.grid_minutes", "not a part of the day from 1 to 60 minutes"
     if not 0 <= policy.seed < 2**31:
         yield OUT_OF_RANGE, "$.policy.seed", "not from 0 to 2147483647"
-    if not 0 < policy.deterministic_time <= 60:
-        yield OUT_OF_RANGE, "$.policy.deterministic_time", "not above 0 and up to 60"
+    for name in ("deterministic_time", "batch_deterministic_time"):
+        if not 0 < getattr(policy, name) <= 60:
+            yield OUT_OF_RANGE, f"$.policy.{name}", "not above 0 and up to 60"
     edges = [0, *(edge for part in policy.dayparts for edge in (part.start, part.end)), DAY]
     whole = all(a == b for a, b in zip(edges[::2], edges[1::2], strict=True))
     if not whole or any(part.start >= part.end for part in policy.dayparts):

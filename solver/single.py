@@ -25,7 +25,7 @@ from solver.objective import (
     crowds,
     total,
 )
-from solver.problem import DAY, Busy, BusyKind, Modality, Policy, Problem, Request, validate
+from solver.problem import DAY, Busy, BusyKind, Policy, Problem, Request, validate
 from solver.proposal import Proposal, Result, Status, Unplaced
 from solver.reasons import reasons
 
@@ -247,15 +247,14 @@ def _up_to(cost: int, stream: Iterable[Candidate]) -> list[Candidate]:
 
 
 def _proposal(rank: int, candidate: Candidate) -> Proposal:
-    place, in_person = candidate.place, candidate.modality is Modality.IN_PERSON
+    place = candidate.place
     return Proposal(
         request=candidate.view.request.id,
         rank=rank,
         start=candidate.start,
         end=candidate.end,
         clinician=place.clinician,
-        location=place.location if in_person else None,
-        clinician_location=place.location,
+        location=place.location,
         room=candidate.room or None,
         modality=place.modality,
         cost=candidate.cost,
@@ -278,7 +277,7 @@ def _held(problem: Problem, proposals: Iterable[Proposal]) -> Iterator[Busy]:
             clinician=proposal.clinician,
             clients=request.clients,
             room=proposal.room,
-            location=proposal.clinician_location,
+            location=proposal.location,
             buffer_before=service.buffer_before,
             buffer_after=service.buffer_after,
         )

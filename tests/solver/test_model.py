@@ -422,7 +422,7 @@ def test_a_substitute_by_video_says_so_and_where_she_sits():
     wish = request(asked_clinician="luis", asked_location=NORTE, asked_modality=Modality.IN_PERSON)
     problem = world(rooms=(), requests=(wish,), clinicians=(ana(), ana(id="luis", blocks=())))
     proposal = solver.propose(problem).proposals[0]
-    assert (proposal.location, proposal.clinician_location, proposal.room) == (None, CENTRO, None)
+    assert (proposal.location, proposal.room) == (CENTRO, None)
     assert {Reason.OTHER_CLINICIAN, Reason.VIDEO} < set(proposal.reasons)
     assert Reason.OTHER_OFFICE not in proposal.reasons
 
