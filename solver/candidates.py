@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 
 from solver.local_time import Zone
 from solver.problem import DAY, Busy, BusyKind, Modality, Problem, Request, Room, Window
+from solver.proposal import Swap
+from solver.rooms import Fit, Office
 
 Range = tuple[int, int]
 Ranges = Iterable[Range]
@@ -92,6 +95,14 @@ def free_rooms(problem: Problem, request: Request, place: Place, start: int) -> 
     return tuple(room.id for room in Scene(problem, request, place).free_rooms(start))
 
 
+def room_for(
+    problem: Problem, request: Request, place: Place, start: int
+) -> tuple[str, tuple[Swap, ...]] | None:
+    """The room that a session gets, and the sessions that go elsewhere for it."""
+    fit = Scene(problem, request, place).room_for(start)
+    return None if fit is None else (fit.room.id, fit.swaps)
+
+
 class Scene:
     """One request at one place, with the facts that rules and costs ask for."""
 
@@ -154,9 +165,11 @@ class Scene:
 
     @cached_property
     def without_room(self) -> list[Range]:
-        """Starts at which all suitable rooms are taken or closed."""
+        """Starts at which no suitable room is free, nor can be made free."""
         rooms = frozenset(room.id for room, _ in self.rooms)
-        return self.tables.without_room(rooms, self.duration, self.request.ignore_refs)
+        return self.tables.without_room(
+            self.place.location or "", rooms, self.duration, self.request.ignore_refs
+        )
 
     def room_points(self, room: Room) -> tuple[int, int]:
         """What it costs that it is not the room asked for, and that it has more than it takes."""
@@ -181,6 +194,19 @@ class Scene:
     def free_rooms(self, start: int) -> Iterator[Room]:
         if self.place.modality is Modality.IN_PERSON:
             yield from (room for room, flat in self.rooms if bisect_right(flat, start) % 2)
+
+    def room_for(self, start: int) -> Fit | None:
+        """The cheapest free room, else one that swaps make free; none are needed for video."""
+        if self.place.modality is not Modality.IN_PERSON:
+            return None
+        for room in self.free_rooms(start):
+            return Fit(room)
+        return self.tables.office(self.place.location or "").make_room(
+            start,
+            start + self.duration,
+            [room.id for room, _ in self.rooms],
+            self.request.ignore_refs,
+        )
 
 
 def unqualified(scene: Scene, _: Range) -> Ranges:
@@ -235,7 +261,7 @@ def on_full_days(scene: Scene, span: Range) -> Ranges:
 
 
 def without_room(scene: Scene, _: Range) -> Ranges:
-    """C09: a session in person needs a free room that suits it."""
+    """C09: a session in person needs a room that suits it and is, or can be made, free."""
     return scene.without_room if scene.place.modality is Modality.IN_PERSON else ()
 
 
@@ -306,6 +332,7 @@ class _Tables:
         self.busy_of_clinician: dict[str, list[Busy]] = defaultdict(list)
         self.busy_of_room: dict[str, list[Busy]] = defaultdict(list)
         self.busy_of_client: dict[str, list[Busy]] = defaultdict(list)
+        self.rows = {busy.ref: busy for busy in problem.busy}
         for busy in problem.busy:
             if busy.clinician is not None:
                 self.busy_of_clinician[busy.clinician].append(busy)
@@ -323,6 +350,7 @@ class _Tables:
         self._travel = problem.travel
         self._room_starts: dict[tuple[str, int, frozenset[str]], list[int]] = {}
         self._without_room: dict[tuple[frozenset[str], int, frozenset[str]], list[Range]] = {}
+        self._offices: dict[str, Office] = {}
         self._neighbours: dict[tuple[str, str | None, frozenset[str]], list[Neighbour]] = {}
         self._sessions_by_day: dict[tuple[str, frozenset[str]], Counter[int]] = {}
 
@@ -349,7 +377,7 @@ class _Tables:
         return self._room_starts[key]
 
     def without_room(
-        self, rooms: frozenset[str], duration: int, ignore_refs: frozenset[str]
+        self, location: str, rooms: frozenset[str], duration: int, ignore_refs: frozenset[str]
     ) -> list[Range]:
         key = rooms, duration, ignore_refs
         if key not in self._without_room:
@@ -359,8 +387,35 @@ class _Tables:
                 if name in rooms
             ]
             free = (pair for flat in starts for pair in zip(flat[::2], flat[1::2], strict=True))
-            self._without_room[key] = list(_gaps(_merged(free), ALWAYS))
+            taken = _gaps(_merged(free), ALWAYS)
+            office = self.office(location)
+            self._without_room[key] = (
+                [
+                    piece
+                    for span in taken
+                    for piece in _lasting(office, span, duration, sorted(rooms), ignore_refs)
+                ]
+                if office.flexible
+                else list(taken)
+            )
         return self._without_room[key]
+
+    def office(self, location: str) -> Office:
+        if location not in self._offices:
+            rooms = self.rooms_at.get(location, [])
+            self._offices[location] = Office(
+                rooms,
+                (row for room in rooms for row in self.busy_of_room.get(room.id, [])),
+                {
+                    room.id: [
+                        piece
+                        for a, b in _merged((window.start, window.end) for window in room.windows)
+                        for piece in _gaps(sorted(self.room_closed.get(room.id, [])), (a, b))
+                    ]
+                    for room in rooms
+                },
+            )
+        return self._offices[location]
 
     def neighbours(
         self, clinician: str, here: str | None, ignore_refs: frozenset[str]
@@ -420,6 +475,16 @@ def _beside(scene: Scene, kinds: tuple[BusyKind, ...]) -> Ranges:
     return [
         (stop - after, ready + before) for stop, ready, kind in scene.neighbours if kind in kinds
     ]
+
+
+def _lasting(
+    office: Office, span: Range, duration: int, rooms: list[str], ignore_refs: frozenset[str]
+) -> Iterator[Range]:
+    """What of a span without a free room no swap repairs."""
+    points = [*office.changes(span, duration), span[1]]
+    for start, end in pairwise(points):
+        if office.make_room(start, start + duration, rooms, ignore_refs) is None:
+            yield start, end
 
 
 def _merged(pairs: Ranges) -> list[Range]:

@@ -155,6 +155,7 @@ class Weights:
     other_location: int = 25
     other_room: int = 5
     surplus_feature: int = 2  # for each feature of the room that the service does not need
+    swapped_session: int = 4  # for each session that goes to another room to make this one free
     busier_than_mean: int = 1  # for each session a substitute has that week above the mean
     repeated_day: int = 40  # for each proposal after the first of a day
     repeated_daypart: int = 15  # for each proposal above its fair share of a part of the day
@@ -309,8 +310,15 @@ def unknown_ids(problem: Problem) -> Faults:
         )
         for name, rows in whatever:
             for i, row in enumerate(rows):
-                if row.clinician in clinicians and row.room in rooms and row.location in locations:
+                others = getattr(row, "other_rooms", ())
+                if (
+                    row.clinician in clinicians
+                    and row.room in rooms
+                    and row.location in locations
+                    and rooms.issuperset(others)
+                ):
                     continue  # There are thousands of them.
+                yield rooms, f"$.{name}[{i}].other_rooms", others
                 yield clinicians, f"$.{name}[{i}].clinician", (row.clinician,)
                 yield rooms, f"$.{name}[{i}].room", (row.room,)
                 yield locations, f"$.{name}[{i}].location", (row.location,)

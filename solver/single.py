@@ -53,8 +53,7 @@ def answer(problem: Problem, choose: Choose) -> Result:
     outcomes: list[Outcome] = []
     for request in problem.requests:
         if outcomes:
-            held = _held(problem, outcomes[-1].proposals)
-            problem = replace(problem, busy=(*problem.busy, *held))
+            problem = _holding(problem, outcomes[-1].proposals)
         outcomes.append(_alone(problem, request, choose))
     proposals = tuple(chain.from_iterable(outcome.proposals for outcome in outcomes))
     objective = sum(outcome.objective for outcome in outcomes)
@@ -260,7 +259,18 @@ def _proposal(rank: int, candidate: Candidate) -> Proposal:
         cost=candidate.cost,
         breakdown=candidate.breakdown,
         reasons=reasons(candidate),
+        swaps=candidate.swaps,
     )
+
+
+def _holding(problem: Problem, proposals: Sequence[Proposal]) -> Problem:
+    """The same world once the proposals are held: who made room for them stays where they went."""
+    moved = {swap.ref: swap.room for proposal in proposals for swap in proposal.swaps}
+    standing = (
+        replace(row, room=moved[row.ref], other_rooms=()) if row.ref in moved else row
+        for row in problem.busy
+    )
+    return replace(problem, busy=(*standing, *_held(problem, proposals)))
 
 
 def _held(problem: Problem, proposals: Iterable[Proposal]) -> Iterator[Busy]:

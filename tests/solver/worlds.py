@@ -188,6 +188,7 @@ def random_worlds(draw, requests: int = 1):
                 location=draw(st.sampled_from(places)),
                 buffer_before=number(0, 2) * 5,
                 buffer_after=number(0, 2) * 5,
+                other_rooms=draw(st.sampled_from(((), ("c0",), ("c1",), ("c1", "c0")))),
             )
         )
     gone = (("clinician", "ana"), ("room", "c0"), ("location", CENTRO))
