@@ -356,7 +356,7 @@ def collide(first: Appointment, other: Client, resource: str) -> Appointment:
     row = write_past_the_gateway(
         client, chain=10**6, **{"room": first.room_id} | OTHERS[resource]
     )  # fmt: skip
-    occupancy.rewrite(row.chain)
+    occupancy.rewrite([row.chain])
     return row
 
 
@@ -407,7 +407,7 @@ def past_the_check(client: Client, chain: int, **columns: Any) -> Job:
     def write() -> Appointment:
         with transaction():
             row = write_past_the_gateway(client, chain, **columns)
-            occupancy.rewrite(chain)
+            occupancy.rewrite([chain])
         return row
 
     return write

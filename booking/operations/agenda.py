@@ -41,7 +41,7 @@ def book(
         old = None if replaces is None else tx.appointment(replaces)
         the = plan()
         wish = replace(wish, person_ids=client.person_ids, chain=old.chain if old else None)
-        slot = availability.slot(wish, starts_at, now=now, waived=STAFF_MAY_WAIVE)
+        slot = tx.claim(wish, starts_at, waived=STAFF_MAY_WAIVE)
         _own_time(actor, slot.clinician_id)
         if old is not None:
             successor = open_successor(old)
