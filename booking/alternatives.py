@@ -15,6 +15,7 @@ from booking.availability import (
     minutes,
     plan,
     request_for,
+    room_swaps,
     wall,
     wish_of,
 )
@@ -158,6 +159,7 @@ def _slot(found: solver.Proposal) -> Slot:
         clinician_location_id=_id(found.location),
         room_id=_id(found.room),
         modality=Modality(found.modality.value),
+        swaps=room_swaps(found.swaps),
     )
 
 

@@ -86,7 +86,7 @@ class Change:
         self.actor, self.now = actor, now
         self._key = key
         self._chains: set[int] = set()
-        self._rooms: list[list[int]] = []
+        self._rooms: list[dict[str, int]] = []
 
     def appointment(self, appointment_id: int, *, version: int | None = None) -> Appointment:
         """The row as it is now, if it is this actor's and still at `version` (when given).
@@ -126,7 +126,14 @@ class Change:
             if swap.offer_id is None
             else OfferedSlot.get_by_id(swap.offer_id)
         )
-        self._rooms.append([swap.appointment_id, row.room_id or 0, swap.room_id])
+        self._rooms.append(
+            {
+                "appointment": swap.appointment_id,
+                "starts_at": int(row.starts_at.timestamp()),
+                "from": row.room_id or 0,
+                "to": swap.room_id,
+            }
+        )
         kind = type(row)
         kind.update(room=swap.room_id).where(kind.id == row.id).execute()
         self.touch(Appointment.get_by_id(swap.appointment_id))

@@ -89,6 +89,17 @@ def cancel_for_client(
 
 
 @once(Appointment)
+def pin_room(
+    appointment_id: int, *, pinned: bool, actor: Actor, now: datetime, key: Key | None = None
+) -> Appointment:
+    """Keep a session in its room whatever others need, or let it change rooms again."""
+    with gateway.change(actor, now=now, key=key) as tx:
+        appointment = tx.appointment(appointment_id)
+        Appointment.update(room_pinned=pinned).where(Appointment.id == appointment_id).execute()
+        return tx.answer(appointment)
+
+
+@once(Appointment)
 def close(
     appointment_id: int,
     *,

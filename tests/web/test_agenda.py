@@ -198,3 +198,21 @@ def test_to_clients_there_is_no_agenda(visitor, ana):
     browser = visitor(ana)
     for url in ("/agenda", BLOCK, "/agenda/citas/1", "/agenda/bloqueos/1"):
         assert browser.get(url).status_code == 404
+
+
+def test_a_room_can_be_pinned_and_let_go_again(clinician, confirmed, visitor, oscar):
+    address = f"/agenda/citas/{confirmed.id}"
+    action = f"{address}/sala"
+
+    def pinned() -> bool:
+        return Appointment.get_by_id(confirmed.id).room_pinned
+
+    form = fields(clinician.get(address), action)
+    assert clinician.post(action, data=form | {"fija": "1"}).status_code == 303
+    assert pinned()
+    page = clinician.get(address)
+    assert "Sala fija: la sesión se queda en Sala 1." in page.text
+    assert clinician.post(action, data=fields(page, action)).status_code == 303
+    assert not pinned()
+    assert visitor(oscar).post(action, data=form | {"fija": "1"}).status_code == 404
+    assert not pinned()
