@@ -108,7 +108,7 @@ class Office:
             yield from rows[first : bisect_left(self._starts[room], end + turnover)]
 
     def _too_many(self, start: int, end: int, ignore_refs: frozenset[str]) -> bool:
-        """At some moment there are as many sessions as rooms: no swap makes room for one more."""
+        """At some moment there is a session in every room: no swap makes room for one more."""
         rows = [
             row
             for row in self._near(start, end, 0)
@@ -116,7 +116,7 @@ class Office:
         ]
         moments = {start, *(row.start for row in rows if row.start > start)}
         return any(
-            sum(row.start <= moment < row.end for row in rows) >= len(self._rooms)
+            len({row.room for row in rows if row.start <= moment < row.end}) == len(self._rooms)
             for moment in moments
         )
 

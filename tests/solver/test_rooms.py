@@ -5,10 +5,11 @@ from itertools import product
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import solver
-from solver.candidates import free_starts, places, room_for
-from solver.problem import Modality, Outage
+from solver.candidates import Rule, free_starts, room_for
+from solver.problem import Busy, BusyKind, Modality, Outage, Window
 from solver.proposal import Reason, Swap
 from solver.rooms import MOST_SWAPS
 from tests.solver.worlds import (
@@ -19,7 +20,6 @@ from tests.solver.worlds import (
     TUESDAY,
     at,
     busy,
-    random_worlds,
     request,
     room,
     session,
@@ -132,6 +132,18 @@ def test_the_fewest_sessions_are_moved_even_if_the_room_is_dearer():
         rooms=rooms,
     )
     assert found(problem) == ("c2", (Swap("c2", "c3"),))
+
+
+def test_the_own_chain_s_old_time_does_not_fill_the_office():
+    """Moved by half of its length within its room, since who comes next there can go elsewhere."""
+    wish = replace(IN_PERSON, ignore_refs=frozenset({"old"}))
+    rows = (
+        taken("09:30", "10:30", "c1", ref="old"),
+        taken("10:30", "11:30", "c1", "c2"),
+        taken("09:00", "10:15", "c2"),
+    )
+    problem = replace(couch_world(*rows), requests=(wish,))
+    assert found(problem) == ("c1", (Swap("c1", "c2"),))
 
 
 def test_full_is_full():
@@ -262,14 +274,72 @@ def _stands(problem, wish, rooms, stay, stays) -> bool:
     )
 
 
-@settings(max_examples=150, deadline=None)
-@given(random_worlds())
+@st.composite
+def crowded_offices(draw):
+    """Three rooms in a short morning, most of the time taken, with some who could go elsewhere."""
+    five = lambda low, high: draw(st.integers(low, high)) * 5  # noqa: E731
+    start = at("2027-03-02 09:00")
+    ids = ("c1", "c2", "c3")
+    rooms = tuple(
+        room(
+            window("2027-03-02 08:00", "2027-03-02 13:00")
+            if draw(st.booleans())
+            else Window(start + five(0, 6), start + five(20, 36)),
+            id=name,
+            turnover=five(0, 2),
+            features=COUCH if name == "c1" else draw(st.sampled_from((COUCH, frozenset()))),
+        )
+        for name in ids
+    )
+    rows = []
+    for n in range(draw(st.integers(2, 5))):
+        where = draw(st.sampled_from(ids))
+        begins = start + five(0, 26)
+        rows.append(
+            Busy(
+                ref=f"b{n}",
+                kind=BusyKind.CONFIRMED,
+                start=begins,
+                end=begins + five(4, 12),
+                room=where,
+                location=CENTRO,
+                other_rooms=tuple(
+                    other for other in ids if other != where and draw(st.integers(0, 3))
+                ),
+            )
+        )
+    outages = [Outage(window=Window(start + 60, start + 75), room=draw(st.sampled_from(ids)))]
+    own = draw(st.sets(st.just("b0"))) | draw(st.sets(st.just("b1")))
+    return world(
+        services=(session(duration=30, room_features=COUCH),),
+        rooms=rooms,
+        busy=tuple(rows),
+        outages=tuple(outages[: draw(st.integers(0, 1))]),
+        policy=replace(world().policy, grid_minutes=5),
+        requests=(replace(IN_PERSON, ignore_refs=frozenset(own)),),
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(crowded_offices())
 def test_a_room_is_found_exactly_when_some_assignment_exists(problem):
     wish = problem.requests[0]
-    for place in places(problem, wish):
-        if place.location != CENTRO or place.modality is not Modality.IN_PERSON:
-            continue
-        first = min(block.window.start for each in problem.clinicians for block in each.blocks)
-        for start in range(first, first + 1440, 35):
-            expected = assignable(problem, wish, start)
-            assert (room_for(problem, wish, place, start) is not None) == expected
+    starts = range(MORNING.start, MORNING.end - 30, 15)
+    expected = [start for start in starts if assignable(problem, wish, start)]
+    assert [start for start in starts if found(problem, start) is not None] == expected
+    listed = free_starts(problem, wish, HERE, MORNING)
+    assert [start for start in listed if start in starts] == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(crowded_offices())
+def test_pieces_of_time_are_cut_where_the_answer_changes(problem):
+    """Off the grid, too: minute by minute the list says what a single look says."""
+    wish = problem.requests[0]
+    every = frozenset({Rule.GRID})
+    listed = free_starts(problem, wish, HERE, MORNING, ignore=every)
+    assert listed == [
+        start
+        for start in range(MORNING.start, MORNING.end - 29)
+        if found(problem, start) is not None
+    ]
