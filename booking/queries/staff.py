@@ -180,6 +180,7 @@ class Item:
     ends_at: datetime
     zone: ZoneInfo
     location: Location | None = None
+    room: Room | None = None
     video: bool = False
     appointment: Appointment | None = None
     blocked: BlockedTime | None = None
@@ -287,6 +288,7 @@ def _item(
         ends_at=slot.ends_at,
         zone=the.zone(slot.clinician_location_id),
         location=the.locations.get(slot.clinician_location_id or 0),
+        room=the.rooms.get(slot.room_id or 0),
         video=slot.modality == Modality.VIDEO,
         appointment=appointment,
         before=appointment.buffer_before,

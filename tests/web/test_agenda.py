@@ -40,6 +40,7 @@ def test_the_week_shows_hours_sessions_requests_and_holds(clinician, ana, bruno,
     assert f'Solicitud: <a href="/solicitudes/{waiting.id}">Ana Ruiz Peña' in page
     assert f'Horario ofrecido a <a href="/solicitudes/{asked.id}">Ana Ruiz Peña' in page
     assert "+5 min antes / +10 min después" in page
+    assert "Sesión individual · Sala 1" in page
     assert page.count("<h2>") == 7
 
 
