@@ -105,6 +105,11 @@ def video_world(*windows: Window, zone: str = MADRID, now: int = 0, **policy) ->
     )
 
 
+def pinned(problem: Problem) -> Problem:
+    """The same world in which nobody changes rooms, for oracles that do not think of it."""
+    return replace(problem, busy=tuple(replace(row, other_rooms=()) for row in problem.busy))
+
+
 ZONES = ("Europe/Madrid", "America/Santiago", "America/Tijuana", "America/Mexico_City")
 DAYS = ("2027-03-27", "2027-10-30", "2027-04-03", "2027-09-04", "2028-02-28", "2027-06-01")
 
