@@ -46,6 +46,7 @@ def staff_words() -> dict[str, object]:
         "status": lambda row: words.STAFF_STATUS[row.status],
         "kind_words": words.STAFF_KIND,
         "history_words": words.STAFF_HISTORY,
+        "mark_words": words.MARKS,
         "Takes": Takes,
     }
 

@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext as _l
 from booking.availability import Rule
 from booking.lifecycle import Event, State
 from booking.models import Appointment, ClientKind, Practice
+from booking.pictures import Mark
 from booking.queries.staff import Takes
 from solver import Reason
 
@@ -142,6 +143,17 @@ TAKES = {
     Takes.SESSION: _l("otra cita"),
     Takes.REQUEST: _l("otra solicitud"),
     Takes.HOLD: _l("un horario que se guarda para otro cliente"),
+}
+
+# What a drawn day consists of.
+MARKS = {
+    Mark.HOURS: _l("consulta"),
+    Mark.SESSION: _l("cita"),
+    Mark.PENDING: _l("solicitud u horario ofrecido"),
+    Mark.BLOCKED: _l("no disponible"),
+    Mark.MARGIN: _l("minutos antes y después"),
+    Mark.TRAVEL: _l("traslado"),
+    Mark.SLOT: _l("este horario"),
 }
 
 

@@ -8,7 +8,15 @@ from werkzeug.test import TestResponse
 
 from booking import gateway, solving
 from booking.lifecycle import State
-from booking.models import Appointment, Clinician, OfferedSlot, OutboxMessage, Practice, Room
+from booking.models import (
+    Appointment,
+    Clinician,
+    History,
+    OfferedSlot,
+    OutboxMessage,
+    Practice,
+    Room,
+)
 from booking.operations import block_time, cancel, decline_offers, take_offer
 from tests.builders import at, confirmed_session, request
 
@@ -248,6 +256,130 @@ def test_a_search_among_other_clinicians_says_who(clinician, ana, ines, clock):
     page = clinician.post(DENY.format(asked.id), data=form).text
     assert "Óscar Núñez Villaseñor" in page
     assert "otro profesional" in page
+
+
+def search(browser, asked: Appointment, **query: object) -> TestResponse:
+    """What htmx asks for when a control of the search changes."""
+    return browser.get(
+        DENY.format(asked.id),
+        query_string={"visto": "1", "hacer": "buscar"} | query,
+        headers={"HX-Request": "true", "HX-Target": "search"},
+    )
+
+
+def ticked(page: TestResponse) -> set[str]:
+    return set(re.findall(r'name="horario" value="([^"]+)" checked', page.text))
+
+
+def test_each_proposal_says_its_room_and_shows_its_day(clinician, ana, bruno, ines):
+    for day in (2, 3, 8, 9, 10, 11):
+        confirmed_session(bruno, ines, at(day, 13))
+    asked = request(ana)
+    page = clinician.get(DENY.format(asked.id)).text
+    proposals = re.findall(r'<div class="proposal">.*?</div>', page, re.DOTALL)
+    assert len(proposals) == 5
+    assert all("· Consultorio Centro · Sala 1" in proposal for proposal in proposals)
+    day = re.search(r'<svg class="day"[^>]* role="img" aria-label="([^"]+cita[^"]+)"', page)
+    assert day is not None
+    said = day[1].replace("\xa0", " ")
+    assert "consulta (Consultorio Centro), 9:00 a. m. – 2:00 p. m.;" in said
+    assert "cita (Consultorio Centro), 1:00 p. m. – 1:50 p. m." in said
+    assert "este horario (Consultorio Centro), " in said
+
+
+def test_the_deny_page_costs_the_same_queries_however_full_the_book_is(
+    clinician, ana, bruno, ines, caplog
+):
+    asked = request(ana)
+
+    def count() -> int:
+        caplog.clear()
+        with caplog.at_level("DEBUG", logger="peewee"):
+            assert clinician.get(DENY.format(asked.id)).status_code == 200
+        return len(caplog.records)
+
+    few = count()
+    for day in (5, 8, 9, 10, 11, 12):
+        confirmed_session(bruno, ines, at(day, 10))
+    assert count() == few <= 12
+
+
+def test_a_changed_control_refreshes_only_the_search_and_its_preview(clinician, ana):
+    part = search(clinician, request(ana), video="1", no_antes="12:00")
+    assert part.text.lstrip().startswith('<div id="search"')
+    assert 'id="preview"' in part.text
+    assert "<details open>" in part.text
+    assert 'id="video" name="video" value="1" checked' in part.text
+    assert 'id="note" hx-preserve' in part.text
+    assert "Denegar y ofrecer 3 horarios" in part.text
+
+
+def test_what_is_wrong_in_a_control_stands_beside_it_also_in_the_part(clinician, ana):
+    part = search(clinician, request(ana), desde="2027-03-10", hasta="2027-03-05")
+    error = part.text.index("La última fecha no puede ser anterior a la primera ni a hoy.")
+    assert error < part.text.index('id="hasta" name="hasta" type="date" value="2027-03-05"')
+    assert 'name="horario"' in part.text
+
+
+def test_ticks_that_nobody_touched_give_way_to_the_best_of_the_new_search(clinician, ana):
+    asked = request(ana)
+    first = deny_form(clinician, asked)
+    part = search(
+        clinician,
+        asked,
+        horario=first["horario"],
+        mejores=first["mejores"],
+        desde="2027-03-22",
+    )
+    assert len(ticked(part)) == 3
+    assert not ticked(part) & set(first["horario"])
+
+
+def test_ticks_of_ones_own_outlive_another_search(clinician, ana):
+    asked = request(ana)
+    first = deny_form(clinician, asked)
+    own = first["horario"][:1]
+    part = search(clinician, asked, horario=own, mejores=first["mejores"], desde="2027-03-22")
+    assert ticked(part) == set(own)
+    assert part.text.count('name="horario"') == 6
+    assert part.text.count("marcado antes de buscar de nuevo") == 1
+    assert "Denegar y ofrecer 1 horario<" in part.text
+
+
+def test_a_tick_is_kept_only_while_it_can_be_had(clinician, ana, ines, clock):
+    asked = request(ana)
+    first = deny_form(clinician, asked)
+    block(ines, at(1, 0), at(31, 0), clock.now())
+    part = search(clinician, asked, horario=first["horario"][:1], mejores=first["mejores"])
+    assert not ticked(part)
+
+
+def test_what_is_offered_to_others_is_not_proposed(clinician, ana, bruno):
+    asked = request(ana)
+    form = deny_form(clinician, asked)
+    assert clinician.post(DENY.format(asked.id), data=form).status_code == 303
+    other = request(bruno, at(12, 12))
+    proposed = set(re.findall(r'name="horario" value="([^"]+)"', search(clinician, other).text))
+    assert len(proposed) == 5
+    assert not proposed & set(form["horario"])
+
+
+def test_a_denial_remembers_on_what_its_proposals_rested(clinician, ana):
+    asked = request(ana)
+    form = deny_form(clinician, asked)
+    clinician.post(DENY.format(asked.id), data=form)
+    kept = History.get(History.appointment == asked, History.event == "offer").detail["input_hash"]
+    assert [kept] == form["calculo"]
+    assert re.fullmatch("[0-9a-f]{64}", kept)
+
+
+@pytest.mark.parametrize("forged", ["", "x" * 64, "0" * 65, "<b>"])
+def test_only_a_hash_is_remembered_as_such(clinician, ana, forged):
+    asked = request(ana)
+    form = deny_form(clinician, asked) | {"calculo": [forged]}
+    assert clinician.post(DENY.format(asked.id), data=form).status_code == 303
+    decision = History.get(History.appointment == asked, History.event == "offer")
+    assert decision.detail["input_hash"] == ""
 
 
 @pytest.mark.parametrize(
