@@ -133,6 +133,8 @@ STAFF_NOT_FREE = {
     Rule.HOURS: _l("A esa hora no hay consulta en ese lugar."),
     Rule.ABSENCE: _l("Ese horario está bloqueado en la agenda."),
     Rule.NOTICE: _l("Esa hora ya pasó o falta muy poco."),
+    Rule.HORIZON: _l("Los clientes todavía no pueden pedir esa fecha."),
+    Rule.GRID: _l("No es una de las horas de inicio que se muestran a los clientes."),
     Rule.MAX_DAY: _l("Ese día ya tiene todas las sesiones que admite."),
     Rule.ROOM: _l("A esa hora no hay sala libre con esas características."),
     Rule.CLIENT: _l("El cliente ya tiene otra cita a esa hora."),
