@@ -465,12 +465,34 @@ def _free_starts(
     the: Plan, wish: Wish, since: datetime, until: datetime, now: datetime
 ) -> list[datetime]:
     problem = facts(the, since=since, until=until, now=now)
-    request = request_for(the, wish, problem)
     span = solver.Window(minutes(since), minutes(until))
+    return [instant(start) for start in sorted(_starts(the, wish, problem, span))]
+
+
+def _starts(the: Plan, wish: Wish, problem: solver.Problem, span: solver.Window) -> set[int]:
+    request = request_for(the, wish, problem)
     starts: set[int] = set()
     for place in candidates.places(problem, request):
         starts.update(candidates.free_starts(problem, request, place, span))
-    return [instant(start) for start in sorted(starts)]
+    return starts
+
+
+def count_free(searches: list[tuple[Wish, date]], *, zone: ZoneInfo, now: datetime) -> list[int]:
+    """How many times `free_days` would list for each wish from its day on; three queries in all."""
+    the = plan()
+    whose = {c for wish, _ in searches for c in wish.clinician_ids}
+    if not whose:
+        return [0 for _ in searches]
+    horizon = max(the.horizon(the.clinicians[c]) for c in whose)
+    until = wall(now.astimezone(zone).date() + timedelta(days=horizon + 2), 0, zone)
+    problem = facts(the, since=now, until=until, now=now)
+    spans = [
+        solver.Window(minutes(max(now, wall(day, 0, zone))), minutes(until)) for _, day in searches
+    ]
+    return [
+        len(_starts(the, wish, problem, span)) if span.start < span.end else 0
+        for (wish, _), span in zip(searches, spans, strict=True)
+    ]
 
 
 def judge(

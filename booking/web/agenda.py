@@ -72,11 +72,15 @@ def why_not(taken: NotFree | SlotTaken, wish: Wish, starts_at: datetime) -> str:
 
 
 def _told(rules: tuple[Rule, ...], wish: Wish, starts_at: datetime, near: list[Item]) -> list[str]:
-    """A sentence for each reason; first of all what the time collides with."""
-    told = [str(words.STAFF_NOT_FREE[rule]) for rule in rules if rule in words.STAFF_NOT_FREE]
-    if {Rule.AGENDA_CONFIRMED, Rule.AGENDA_HELD} & {*rules}:
-        told.insert(0, _collision(wish, starts_at, near))
-    return told
+    """A sentence for each reason, with what the time collides with."""
+    told = [
+        _collision(wish, starts_at, near)
+        if rule in (Rule.AGENDA_CONFIRMED, Rule.AGENDA_HELD)
+        else str(words.STAFF_NOT_FREE[rule])
+        for rule in rules
+        if rule in words.STAFF_NOT_FREE or rule in (Rule.AGENDA_CONFIRMED, Rule.AGENDA_HELD)
+    ]
+    return list(dict.fromkeys(told))  # Confirmed and held sessions may both be in the way.
 
 
 def _collision(wish: Wish, starts_at: datetime, near: list[Item]) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 
 from booking.availability import Rule
 from booking.lifecycle import Event, State
-from booking.models import Appointment, ClientKind, Practice
+from booking.models import Appointment, ClientKind, Location, Practice
 from booking.pictures import Mark
 from booking.queries.staff import Takes
 from solver import Reason
@@ -168,6 +169,61 @@ def reasons(keys: Iterable[str]) -> str:
     }
     said = set().union(*(implied.get(reason, set()) for reason in known))
     return " · ".join(str(REASONS[r]) for r in known if r in REASONS and r not in said)
+
+
+def times_elsewhere(
+    count: int,
+    *,
+    earlier: bool = False,
+    video: bool = False,
+    place: Location | None = None,
+    other_clinician: bool = False,
+) -> str:
+    """«En Consultorio Norte hay 3 horarios»: what a change of an empty search would bring."""
+    name = place.name if place else ""
+    if earlier:
+        return ngettext(
+            "Antes de esa fecha hay %(n)s horario",
+            "Antes de esa fecha hay %(n)s horarios",
+            count,
+            n=count,
+        )
+    if video and other_clinician:
+        return ngettext(
+            "Por videollamada, con otro profesional, hay %(n)s horario",
+            "Por videollamada, con otro profesional, hay %(n)s horarios",
+            count,
+            n=count,
+        )
+    if video:
+        return ngettext(
+            "Por videollamada hay %(n)s horario",
+            "Por videollamada hay %(n)s horarios",
+            count,
+            n=count,
+        )
+    if place and other_clinician:
+        return ngettext(
+            "En %(place)s, con otro profesional, hay %(n)s horario",
+            "En %(place)s, con otro profesional, hay %(n)s horarios",
+            count,
+            n=count,
+            place=name,
+        )
+    if place:
+        return ngettext(
+            "En %(place)s hay %(n)s horario",
+            "En %(place)s hay %(n)s horarios",
+            count,
+            n=count,
+            place=name,
+        )
+    return ngettext(
+        "Con otro profesional hay %(n)s horario",
+        "Con otro profesional hay %(n)s horarios",
+        count,
+        n=count,
+    )
 
 
 def not_free(rules: tuple[Rule, ...]) -> str:
