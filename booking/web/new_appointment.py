@@ -41,6 +41,7 @@ from booking.web.errors import problem
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
 from booking.web.urls import now
+from solver import Group
 
 bp = Blueprint("new_appointment", __name__, url_prefix="/citas/nueva")
 
@@ -369,16 +370,22 @@ def _elsewhere(the: Plan, draft: Draft, since: date, zone: ZoneInfo) -> list[tup
     found: dict[object, tuple[str, str]] = {}
     for (other, day), count in zip(searches, counts, strict=True):
         if count:  # One way to each place is enough: with the same clinician, if that helps.
-            said = words.times_elsewhere(
-                count,
-                earlier=day < since,
-                video=other.video and not draft.video,
-                place=other.location if other.location != draft.location else None,
-                other_clinician=other.anybody and not draft.anybody,
-            )
+            said = words.times_open(count, _changes(draft, other, earlier=day < since))
             url = other.url("slot", hora=None, desde=day.isoformat() if day > today else None)
             found.setdefault((day, other.location), (said, url))
     return list(found.values())
+
+
+def _changes(draft: Draft, other: Draft, *, earlier: bool) -> list[str]:
+    """In what one search differs from another, as a client would say it."""
+    said = [str(words.EARLIER)] if earlier else []
+    if other.video and not draft.video:
+        said.append(str(words.INSTEAD[Group.MODALITY]))
+    elif other.location is not None and other.location != draft.location:
+        said.append(words.in_place(other.location))
+    if other.anybody and not draft.anybody:
+        said.append(str(words.INSTEAD[Group.CLINICIAN]))
+    return said
 
 
 def _other_searches(the: Plan, draft: Draft) -> list[Draft]:

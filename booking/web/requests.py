@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+import solver
 from booking import alternatives, gateway, operations
 from booking.alternatives import PROPOSALS, Alternatives, Search, still_free
 from booking.availability import NotFree, Slot, instant, minutes, plan, wish_of
@@ -30,6 +31,7 @@ from booking.web.agenda import staff_words, version, why_not
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
 from booking.web.language import say
+from booking.web.openings import Openings, openings
 from booking.web.urls import now
 
 bp = Blueprint("requests", __name__, url_prefix="/solicitudes")
@@ -221,6 +223,20 @@ class Denial:
             plan().services[self.row.service_id],
             ignore_refs=self.found.problem.requests[0].ignore_refs,
         )
+
+    @cached_property
+    def openings(self) -> Openings | None:
+        """What would bring more, when there are fewer proposals than there could be."""
+        problem = self.found.problem
+        if problem is None or len(self.found.found) >= PROPOSALS:
+            return None
+        (explanation,) = solver.explain(problem)
+        return openings(plan(), self.row, explanation)
+
+    @property
+    def tapped(self) -> bool:
+        """Whether a tap on a count led here: the button is gone, so the focus must go on."""
+        return self.searching and self.form.get("hacer") != "buscar"
 
     @cached_property
     def ticked(self) -> list[Slot]:

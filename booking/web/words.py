@@ -11,7 +11,7 @@ from booking.lifecycle import Event, State
 from booking.models import Appointment, ClientKind, Location, Practice
 from booking.pictures import Mark
 from booking.queries.staff import Takes
-from solver import Reason
+from solver import Group, Reason
 
 STATUS = {
     State.REQUESTED: _l("Pendiente de confirmación"),
@@ -159,6 +159,20 @@ MARKS = {
     Mark.SLOT: _l("este horario"),
 }
 
+# How else a search could be, before «hay 3 horarios».
+INSTEAD = {
+    Group.MODALITY: _l("por videollamada"),
+    Group.CLINICIAN: _l("con otro profesional"),
+    Group.DATES: _l("si busca más días"),
+    Group.TIME_OF_DAY: _l("a otras horas del día"),
+}
+EARLIER = _l("antes de esa fecha")
+OFTEN = {
+    "morning": _l("por las mañanas"),
+    "afternoon": _l("por las tardes"),
+    "evening": _l("por las noches"),
+}
+
 
 def reasons(keys: Iterable[str]) -> str:
     """«mismo día de la semana · misma hora»; the same day says the weekday, too."""
@@ -171,58 +185,19 @@ def reasons(keys: Iterable[str]) -> str:
     return " · ".join(str(REASONS[r]) for r in known if r in REASONS and r not in said)
 
 
-def times_elsewhere(
-    count: int,
-    *,
-    earlier: bool = False,
-    video: bool = False,
-    place: Location | None = None,
-    other_clinician: bool = False,
-) -> str:
-    """«En Consultorio Norte hay 3 horarios»: what a change of an empty search would bring."""
-    name = place.name if place else ""
-    if earlier:
-        return ngettext(
-            "Antes de esa fecha hay %(n)s horario",
-            "Antes de esa fecha hay %(n)s horarios",
-            count,
-            n=count,
-        )
-    if video and other_clinician:
-        return ngettext(
-            "Por videollamada, con otro profesional, hay %(n)s horario",
-            "Por videollamada, con otro profesional, hay %(n)s horarios",
-            count,
-            n=count,
-        )
-    if video:
-        return ngettext(
-            "Por videollamada hay %(n)s horario",
-            "Por videollamada hay %(n)s horarios",
-            count,
-            n=count,
-        )
-    if place and other_clinician:
-        return ngettext(
-            "En %(place)s, con otro profesional, hay %(n)s horario",
-            "En %(place)s, con otro profesional, hay %(n)s horarios",
-            count,
-            n=count,
-            place=name,
-        )
-    if place:
-        return ngettext(
-            "En %(place)s hay %(n)s horario",
-            "En %(place)s hay %(n)s horarios",
-            count,
-            n=count,
-            place=name,
-        )
+def in_place(place: Location) -> str:
+    return _("en %(place)s", place=place.name)
+
+
+def times_open(count: int, how: list[str]) -> str:
+    """«En Consultorio Norte, con otro profesional, hay 3 horarios»."""
+    told = ", ".join(how) + ("," if len(how) > 1 else "")
     return ngettext(
-        "Con otro profesional hay %(n)s horario",
-        "Con otro profesional hay %(n)s horarios",
+        "%(how)s hay %(n)s horario",
+        "%(how)s hay %(n)s horarios",
         count,
         n=count,
+        how=told[:1].upper() + told[1:],
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from booking import gateway, solving
+from booking.availability import count_free, plan
 from booking.lifecycle import State
 from booking.models import (
     Appointment,
@@ -18,7 +19,7 @@ from booking.models import (
     Room,
 )
 from booking.operations import block_time, cancel, decline_offers, take_offer
-from tests.builders import at, confirmed_session, request
+from tests.builders import at, confirmed_session, own_client, request, wish
 
 ACCEPT, DENY, UNDO = (
     "/solicitudes/{}/aceptar",
@@ -380,6 +381,106 @@ def test_only_a_hash_is_remembered_as_such(clinician, ana, forged):
     assert clinician.post(DENY.format(asked.id), data=form).status_code == 303
     decision = History.get(History.appointment == asked, History.event == "offer")
     assert decision.detail["input_hash"] == ""
+
+
+def taps(page: TestResponse) -> dict[str, str]:
+    """What an explanation suggests to tap, and what each tap sends."""
+    found = re.findall(
+        r'<button [^>]*name="hacer" value="([^"]+)"[^>]*hx-get[^>]*>([^<]+)<', page.text
+    )
+    return {said: value for value, said in found}
+
+
+def without_ines(ines, now: datetime, *, opens: int = 0, closes: int = 24) -> None:
+    for day in range(62):
+        start = at(1, 0) + timedelta(days=day)
+        block(ines, start + timedelta(hours=opens), start + timedelta(hours=closes), now)
+
+
+def test_where_nothing_is_free_each_count_is_a_tap_that_keeps_the_rest(clinician, ana, ines, clock):
+    asked = request(ana)
+    without_ines(ines, clock.now(), closes=15)
+    action = DENY.format(asked.id)
+    page = clinician.get(action)
+    assert 'name="horario"' not in page.text
+    assert "Por qué no hay horarios" in page.text
+    assert "Inés Peña Ordóñez no atiende en una parte de esas fechas." in page.text
+    assert "Denegar sin ofrecer horarios" in page.text
+    found = taps(page)
+    told = {re.sub(r"\d+", "N", said): value for said, value in found.items()}
+    assert told == {
+        "En Consultorio Norte hay N horarios": "otro_consultorio",
+        "Con otro profesional hay N horarios": "otro_profesional",
+    }
+    sent = fields(page, action) | {"nota": ["Con gusto"], "hacer": ["otro_consultorio"]}
+    after = clinician.post(action, data=sent)
+    assert 'id="otro_consultorio" name="otro_consultorio" value="1" checked' in after.text
+    assert "Consultorio Norte" in after.text
+    assert "Con gusto" in after.text
+    assert "Denegar y ofrecer 3 horarios" in after.text
+
+
+def test_a_count_is_how_many_times_the_tap_opens(clinician, ana, ines, clock):
+    asked = request(ana)
+    without_ines(ines, clock.now(), closes=15)
+    found = taps(clinician.get(DENY.format(asked.id)))
+    for clinician_key, place, said in (
+        ("ines", "norte", "En Consultorio Norte hay {} horarios"),
+        ("oscar", "centro", "Con otro profesional hay {} horarios"),
+    ):
+        other = wish(clinician=clinician_key, location=place, client=own_client(ana))
+        zone, today = plan().zone(None), clock.now().date()
+        (count,) = count_free([(other, today)], zone=zone, now=clock.now())
+        assert said.format(count) in found
+
+
+def test_a_tap_takes_away_what_was_narrowed(clinician, ana):
+    asked = request(ana)
+    narrow = {"no_antes": "05:00", "no_despues": "06:00", "desde": "2027-03-02"}
+    page = search(clinician, asked, **narrow)
+    (said,) = [said for said in taps(page) if said.startswith("A otras horas del día hay")]
+    part = search(clinician, asked, **narrow | {"hacer": taps(page)[said]})
+    assert len(ticked(part)) == 3
+    assert 'name="no_antes" type="time" value=""' in part.text
+    assert 'name="desde" type="date" value="2027-03-02"' in part.text
+    assert '<legend tabindex="-1" autofocus>' in part.text
+
+
+def test_a_day_too_short_for_five_says_so_and_offers_more_days(clinician, ana):
+    asked = request(ana)
+    page = search(clinician, asked, desde="2027-03-05", hasta="2027-03-05")
+    assert 0 < page.text.count('name="horario"') < 5
+    assert "Por qué no hay más" in page.text
+    assert any(said.startswith("Si busca más días hay") for said in taps(page))
+
+
+def test_what_no_tap_can_change_is_said(clinician, ana, bruno, ines, clock):
+    Clinician.update(max_sessions_day=1).where(Clinician.id == ines.clinician_id).execute()
+    Practice.update(revision=Practice.revision + 1).execute()
+    confirmed_session(bruno, ines, at(9, 10))
+    asked = request(ana, at(11, 10))
+    page = search(clinician, asked, desde="2027-03-09", hasta="2027-03-09")
+    assert 'name="horario"' not in page.text
+    assert "Inés Peña Ordóñez ya tiene todas sus sesiones en algunos de esos días." in page.text
+
+
+def test_a_lack_of_rooms_names_the_office_and_the_part_of_the_day(clinician, ana, ines):
+    asked = request(ana)
+    Room.update(active=False).where(Room.key == "c1").execute()
+    Room.update(active=False).where(Room.key == "c2").execute()
+    Practice.update(revision=Practice.revision + 1).execute()
+    page = clinician.get(DENY.format(asked.id)).text
+    assert "Sin sala libre en Consultorio Centro por las mañanas y por las tardes." in page
+
+
+def test_five_proposals_need_no_explanation(clinician, ana):
+    page = clinician.get(DENY.format(request(ana).id)).text
+    assert "Por qué no hay" not in page
+
+
+@pytest.mark.parametrize("tap", ["nada", "video+nada", "+++", "x" * 5000, "buscar+horas"])
+def test_a_tap_on_nothing_is_still_a_page(clinician, ana, tap):
+    assert clinician.post(DENY.format(request(ana).id), data={"hacer": tap}).status_code == 200
 
 
 @pytest.mark.parametrize(
