@@ -6,6 +6,7 @@ Pure: plain data in, plain data out. Only `propose` needs OR-Tools, and imports 
 from collections.abc import Callable
 
 from solver.checker import Violation, check
+from solver.explain import explain
 from solver.problem import (
     Block,
     Busy,
@@ -72,6 +73,7 @@ __all__ = [
     "Weights",
     "Window",
     "check",
+    "explain",
     "greedy",
     "propose",
     "replan",

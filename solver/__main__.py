@@ -29,6 +29,7 @@ cat > problem.json <<END
 END
 python -m solver propose < problem.json > result.json
 python -m solver check problem.json result.json
+python -m solver explain < problem.json
 
 Exit status: 0 solved, even if there is nothing to propose; 1 the check found something;
 2 the input is invalid: its error code and JSON path are on stderr, and nothing on stdout.
@@ -41,6 +42,7 @@ def main(arguments: list[str]) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("propose", help="alternatives for each request: stdin → stdout")
+    commands.add_parser("explain", help="what would open a start for each request: stdin → stdout")
     check = commands.add_parser("check", help="one line for each rule that the result breaks")
     check.add_argument("problem", type=Path)
     check.add_argument("result", type=Path)
@@ -48,6 +50,8 @@ def main(arguments: list[str]) -> int:
     try:
         if asked.command == "propose":
             return _propose(sys.stdin.buffer.read())
+        if asked.command == "explain":
+            return _explain(sys.stdin.buffer.read())
         return _check(asked.problem.read_bytes(), asked.result.read_bytes())
     except (InvalidProblem, OSError) as fault:
         print(fault, file=sys.stderr)
@@ -57,6 +61,12 @@ def main(arguments: list[str]) -> int:
 def _propose(problem: bytes) -> int:
     result = solver.propose(document.read(Problem, _json(problem)))
     print(json.dumps(document.write(result), indent=1))
+    return 0
+
+
+def _explain(problem: bytes) -> int:
+    explanations = solver.explain(document.read(Problem, _json(problem)))
+    print(json.dumps([document.write(each) for each in explanations], indent=1))
     return 0
 
 

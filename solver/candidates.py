@@ -20,6 +20,7 @@ Range = tuple[int, int]
 Ranges = Iterable[Range]
 Neighbour = tuple[int, int, BusyKind]
 """With buffers and travel: when whatever comes before must be over, and what follows may begin."""
+Where = tuple[str | None, Modality]
 ALWAYS: Range = (-(1 << 60), 1 << 60)
 
 
@@ -35,7 +36,8 @@ class Rule(StrEnum):
     ROOM = "room"
     CLIENT = "client"
     REFUSED = "refused"
-    NARROWED = "narrowed"
+    DATES = "dates"
+    TIME_OF_DAY = "time_of_day"
     GRID = "grid"
 
 
@@ -62,6 +64,25 @@ def places(problem: Problem, request: Request) -> list[Place]:
             key=lambda place: (order.get(place.location or "", len(order)), place.modality),
         )
     return found
+
+
+def opening_hours(problem: Problem, service: str) -> dict[Where, list[Range]]:
+    """When somebody who offers the service works somewhere in some way that it can be held."""
+    tables = _tables(problem)
+    windows: dict[Where, set[Range]] = defaultdict(set)
+    for clinician in problem.clinicians:
+        if service in clinician.services:
+            for where, hours in tables.hours(clinician.id).items():
+                windows[where].update(hours)
+    order = {location.id: n for n, location in enumerate(problem.locations)}
+    possible = (
+        (location, modality)
+        for location, modality in windows
+        if modality in tables.services[service].modalities
+        and (location is not None or modality is Modality.TELEHEALTH)
+    )
+    in_order = sorted(possible, key=lambda at: (order.get(at[0] or "", len(order)), at[1]))
+    return {where: _merged(windows[where]) for where in in_order}
 
 
 def free_starts(
@@ -113,11 +134,8 @@ class Scene:
     @cached_property
     def hours(self) -> list[Range]:
         """The clinician's blocks at this place, merged."""
-        return _merged(
-            (block.window.start, block.window.end)
-            for block in self.clinician.blocks
-            if block.location == self.place.location and self.place.modality in block.modalities
-        )
+        place = self.place
+        return self.tables.hours(place.clinician).get((place.location, place.modality), [])
 
     @cached_property
     def absences(self) -> list[Range]:
@@ -254,15 +272,18 @@ def refused(scene: Scene, _: Range) -> Ranges:
             yield start, start + 1
 
 
-def narrowed(scene: Scene, span: Range) -> Ranges:
-    """The dates and times of day to which somebody narrowed the search."""
-    request = scene.request
-    if request.earliest is not None:
-        yield ALWAYS[0], request.earliest
-    if request.latest is not None:
-        yield request.latest, ALWAYS[1]
-    if request.minutes_of_day is not None:
-        first, last = request.minutes_of_day
+def outside_dates(scene: Scene, _: Range) -> Ranges:
+    """The dates to which somebody narrowed the search."""
+    if scene.request.earliest is not None:
+        yield ALWAYS[0], scene.request.earliest
+    if scene.request.latest is not None:
+        yield scene.request.latest, ALWAYS[1]
+
+
+def outside_time_of_day(scene: Scene, span: Range) -> Ranges:
+    """The part of each day to which somebody narrowed the search."""
+    if scene.request.minutes_of_day is not None:
+        first, last = scene.request.minutes_of_day
         for day in range(
             scene.zone.local(span[0]) // DAY - 1, scene.zone.local(span[1]) // DAY + 2
         ):
@@ -288,7 +309,8 @@ RULES: Mapping[Rule, Callable[[Scene, Range], Ranges]] = {
     Rule.ROOM: without_room,
     Rule.CLIENT: client_elsewhere,
     Rule.REFUSED: refused,
-    Rule.NARROWED: narrowed,
+    Rule.DATES: outside_dates,
+    Rule.TIME_OF_DAY: outside_time_of_day,
     Rule.GRID: off_grid,
 }
 
@@ -321,6 +343,7 @@ class _Tables:
         self._zones = {at.id: Zone(at.zone) if at.zone else home for at in problem.locations}
         self._home = home
         self._travel = problem.travel
+        self._hours: dict[str, Mapping[Where, list[Range]]] = {}
         self._room_starts: dict[tuple[str, int, frozenset[str]], list[int]] = {}
         self._without_room: dict[tuple[frozenset[str], int, frozenset[str]], list[Range]] = {}
         self._neighbours: dict[tuple[str, str | None, frozenset[str]], list[Neighbour]] = {}
@@ -328,6 +351,16 @@ class _Tables:
 
     def zone(self, location: str | None) -> Zone:
         return self._home if location is None else self._zones[location]
+
+    def hours(self, clinician: str) -> Mapping[Where, list[Range]]:
+        """The clinician's blocks at each place, merged."""
+        if clinician not in self._hours:
+            windows: dict[Where, list[Range]] = defaultdict(list)
+            for block in self.clinicians[clinician].blocks:
+                for modality in block.modalities:
+                    windows[block.location, modality].append((block.window.start, block.window.end))
+            self._hours[clinician] = {where: _merged(pairs) for where, pairs in windows.items()}
+        return self._hours[clinician]
 
     def room_starts(self, room: Room, duration: int, ignore_refs: frozenset[str]) -> list[int]:
         """When a session may start in the room: sorted instants that open and close by turns."""

@@ -228,14 +228,17 @@ def refused(case: Case) -> Iterator[str]:
         yield "was asked for or refused"
 
 
-def narrowed(case: Case) -> Iterator[str]:
+def dates(case: Case) -> Iterator[str]:
     request, start = case.request, case.proposal.start
     if request.earliest is not None and start < request.earliest:
         yield "too early"
     if request.latest is not None and start >= request.latest:
         yield "too late"
-    if request.minutes_of_day is not None:
-        first, last = request.minutes_of_day
+
+
+def time_of_day(case: Case) -> Iterator[str]:
+    if case.request.minutes_of_day is not None:
+        first, last = case.request.minutes_of_day
         if not first <= _minute(case.local) < last:
             yield f"not at {case.local:%H:%M}"
 
@@ -268,7 +271,8 @@ EACH: tuple[Callable[[Case], Iterator[str]], ...] = (
     room,
     client,
     refused,
-    narrowed,
+    dates,
+    time_of_day,
     grid,
     breakdown,
 )

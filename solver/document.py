@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from solver.problem import Busy, InvalidProblem, Policy, Problem, Request, Window
-from solver.proposal import Proposal, Result
+from solver.proposal import Explanation, Proposal, Result
 
 MALFORMED = "E10"
 
@@ -34,7 +34,7 @@ def read(kind: type[_T], document: object) -> _T:
     return value
 
 
-def write(value: Problem | Result) -> Any:
+def write(value: Problem | Result | Explanation) -> Any:
     return _written(value)
 
 

@@ -121,8 +121,12 @@ ALLOWED_AND_FORBIDDEN = {
         world(requests=(request(asked_start=TEN + 60),)),
         world(requests=(request(asked_start=TEN),)),
     ),
-    Rule.NARROWED: (
-        world(requests=(request(earliest=TEN, latest=TEN + 1, minutes_of_day=(600, 601)),)),
+    Rule.DATES: (
+        world(requests=(request(earliest=TEN, latest=TEN + 1),)),
+        world(requests=(request(earliest=TEN + 1),)),
+    ),
+    Rule.TIME_OF_DAY: (
+        world(requests=(request(minutes_of_day=(600, 601)),)),
         world(requests=(request(minutes_of_day=(601, 720)),)),
     ),
     Rule.GRID: (

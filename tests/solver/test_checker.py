@@ -94,9 +94,9 @@ CHANGED_WORLDS = [
     ("room", {"rooms": (room(seats=0),)}),
     ("room", {"services": (session(duration=45, room_features=frozenset({"couch"})),)}),
     ("client", {"busy": (busy("2027-03-02 10:44", "2027-03-02 11:00", clients=("p1",)),)}),
-    ("narrowed", {"requests": (replace(WISH, earliest=at("2027-03-02 10:01")),)}),
-    ("narrowed", {"requests": (replace(WISH, latest=at("2027-03-02 10:00")),)}),
-    ("narrowed", {"requests": (replace(WISH, minutes_of_day=(0, 600)),)}),
+    ("dates", {"requests": (replace(WISH, earliest=at("2027-03-02 10:01")),)}),
+    ("dates", {"requests": (replace(WISH, latest=at("2027-03-02 10:00")),)}),
+    ("time_of_day", {"requests": (replace(WISH, minutes_of_day=(0, 600)),)}),
     ("refused", {"requests": (replace(WISH, refused_starts=frozenset([at("2027-03-02 10:00")])),)}),
 ]
 

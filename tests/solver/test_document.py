@@ -55,6 +55,23 @@ def test_the_check_says_what_is_wrong_line_by_line(tmp_path, capsys):
     assert main(["check", str(problem), str(tmp_path / "none.json")]) == 2
 
 
+def test_an_explanation_says_what_would_open_a_start():
+    full = changed("requests.0.minutes_of_day", [0, 60])
+    run = shell("explain", text=full)
+    assert (run.returncode, run.stderr) == (0, "")
+    (explanation,) = json.loads(run.stdout)
+    assert (explanation["request"], explanation["starts"]) == ("r1", 0)
+    assert explanation["relaxations"][0] == {
+        "groups": ["time_of_day"],
+        "starts": 29,
+        "counts": [
+            {"location": None, "modality": "telehealth", "daypart": "morning", "starts": 12},
+            {"location": None, "modality": "telehealth", "daypart": "afternoon", "starts": 16},
+            {"location": None, "modality": "telehealth", "daypart": "evening", "starts": 1},
+        ],
+    }
+
+
 def changed(path: str, value: object) -> str:
     facts = json.loads(EXAMPLE)
     *keys, last = (int(key) if key.isdigit() else key for key in path.split("."))
