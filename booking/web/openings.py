@@ -61,7 +61,8 @@ def _taps(
     how = [str(words.INSTEAD[group]) for group in Group if group in groups - {Group.LOCATION}]
     if Group.LOCATION not in groups:
         more = relaxation.starts - explanation.starts
-        yield Tap(words.times_open(more, how), relaxes)
+        if more:  # Else only the same times, in another way.
+            yield Tap(words.times_open(more, how), relaxes)
         return
     for place, starts in _by_office(the, relaxation).items():
         if place.id != row.location_id:
