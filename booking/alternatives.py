@@ -8,6 +8,7 @@ from booking import solving
 from booking.availability import (
     DAYPARTS,
     ONE_DAY,
+    STAFF_MAY_WAIVE,
     Plan,
     Slot,
     facts,
@@ -21,6 +22,8 @@ from booking.availability import (
 )
 from booking.db import tuples
 from booking.models import Appointment, Modality, OfferedSlot
+from solver import candidates
+from solver.candidates import Place
 
 PROPOSALS = 5
 # What a client asked for in words outweighs being near the time that did not work.
@@ -50,28 +53,61 @@ class Alternative:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alternatives:
     """What the solver found; not `proven` means quick proposals, better ones may exist."""
 
-    found: tuple[Alternative, ...]
-    proven: bool
+    found: tuple[Alternative, ...] = ()
+    proven: bool = True
+    problem: solver.Problem | None = None
+    """The facts that it saw; None: no room of the practice could ever hold the session."""
+    input_hash: str = ""
+    """Names these facts, to tell afterwards on what a decision rested."""
 
 
 def propose(appointment: Appointment, search: Search, *, now: datetime) -> Alternatives:
     """Up to five slots for a request that cannot have the one it asked for, best first."""
     the = plan()
-    problem = problem_for(the, appointment, search, now=now)
+    try:
+        problem = problem_for(the, appointment, search, now=now)
+    except solver.InvalidProblem:  # No room of the practice could ever hold it.
+        return Alternatives()
     result = solving.propose(problem)
     if solver.check(problem, result):  # Never on screen: a wrong promise is worse than none.
         result = solver.greedy(problem)
     return Alternatives(
-        tuple(
+        found=tuple(
             Alternative(_slot(found), found.rank, found.cost, tuple(found.reasons))
             for found in result.proposals
         ),
-        result.proven,
+        proven=result.proven,
+        problem=problem,
+        input_hash=result.input_hash,
     )
+
+
+def still_free(problem: solver.Problem, slot: Slot) -> Slot | None:
+    """The slot, with a room, if it can be had wherever the search now looks; None if it cannot."""
+    (asked,) = problem.requests
+    request = replace(
+        asked,
+        allowed_modalities=frozenset(solver.Modality),
+        allowed_clinicians=None,
+        allowed_locations=None,
+        earliest=None,
+        latest=None,
+        minutes_of_day=None,
+    )
+    place = Place(
+        str(slot.clinician_id),
+        _key(slot.clinician_location_id),
+        solver.Modality(slot.modality),
+    )
+    start = minutes(slot.starts_at)
+    if set(candidates.broken_rules(problem, request, place, start)) - STAFF_MAY_WAIVE:
+        return None
+    rooms = candidates.free_rooms(problem, request, place, start)
+    return replace(slot, room_id=_id(next(iter(rooms), None)))
 
 
 def problem_for(
@@ -87,10 +123,7 @@ def problem_for(
     if search.other_offices and service.in_person:
         modalities.add(solver.Modality.IN_PERSON)
     zone = the.zone(appointment.location_id)
-    first = now if search.since is None else max(now, wall(search.since, 0, zone))
-    last = now + timedelta(days=the.practice.horizon_days + 1)
-    if search.until is not None:
-        last = min(last, wall(search.until, 0, zone) + ONE_DAY)
+    last = now + timedelta(days=max(map(the.horizon, the.clinicians.values())) + 1)
     clinicians = [appointment.clinician_id]
     if search.other_clinicians:
         clinicians += [
@@ -100,8 +133,8 @@ def problem_for(
         ]
     bare = facts(
         the,
-        since=first,
-        until=max(last, first + ONE_DAY),
+        since=now,
+        until=last,
         now=now,
         policy=solver.Policy(
             now=minutes(now),
@@ -136,8 +169,8 @@ def problem_for(
                 )
             )
         ),
-        earliest=minutes(first),
-        latest=minutes(last),
+        earliest=None if search.since is None else minutes(wall(search.since, 0, zone)),
+        latest=None if search.until is None else minutes(wall(search.until, 0, zone) + ONE_DAY),
         minutes_of_day=_minutes_of_day(search),
     )
     return solver.validate(replace(bare, requests=(request,)))

@@ -33,6 +33,7 @@ from booking.models import (
 from solver import candidates
 from solver import problem as solver
 from solver.candidates import Place, Rule
+from solver.local_time import Zone
 from solver.proposal import Swap
 
 __all__ = ["NotFree", "Plan", "Rule", "Slot", "Wish", "plan"]
@@ -501,12 +502,76 @@ def _free_starts(
     the: Plan, wish: Wish, since: datetime, until: datetime, now: datetime
 ) -> list[datetime]:
     problem = facts(the, since=since, until=until, now=now)
-    request = request_for(the, wish, problem)
     span = solver.Window(minutes(since), minutes(until))
+    return [instant(start) for start in sorted(_starts(the, wish, problem, span))]
+
+
+def _starts(the: Plan, wish: Wish, problem: solver.Problem, span: solver.Window) -> set[int]:
+    request = request_for(the, wish, problem)
     starts: set[int] = set()
     for place in candidates.places(problem, request):
         starts.update(candidates.free_starts(problem, request, place, span))
-    return [instant(start) for start in sorted(starts)]
+    return starts
+
+
+def count_free(searches: list[tuple[Wish, date]], *, zone: ZoneInfo, now: datetime) -> list[int]:
+    """How many times `free_days` would list for each wish from its day on; three queries in all."""
+    the = plan()
+    whose = {c for wish, _ in searches for c in wish.clinician_ids}
+    if not whose:
+        return [0 for _ in searches]
+    horizon = max(the.horizon(the.clinicians[c]) for c in whose)
+    until = wall(now.astimezone(zone).date() + timedelta(days=horizon + 2), 0, zone)
+    problem = facts(the, since=now, until=until, now=now)
+    spans = [
+        solver.Window(minutes(max(now, wall(day, 0, zone))), minutes(until)) for _, day in searches
+    ]
+    return [
+        len(_starts(the, wish, problem, span)) if span.start < span.end else 0
+        for (wish, _), span in zip(searches, spans, strict=True)
+    ]
+
+
+def judge(
+    problem: solver.Problem,
+    request: solver.Request,
+    start: int,
+    *,
+    waived: frozenset[Rule] = frozenset(),
+) -> tuple[list[Place], tuple[Rule, ...]]:
+    """The word on a start: where it can be had, or else what forbids it where it comes nearest.
+
+    A booking is judged by it, and so is the clinician's question why a time is not offered.
+    """
+    free: list[Place] = []
+    misses: list[tuple[Rule, ...]] = []
+    for place in candidates.places(problem, request):
+        broken = candidates.broken_rules(problem, request, place, start)
+        misses.append(tuple(rule for rule in broken if rule not in waived))
+        if not misses[-1]:
+            free.append(place)
+    return free, min(misses, key=len, default=(Rule.HOURS,))
+
+
+def judged_day(
+    wishes: Iterable[Wish], day: date, *, zone: ZoneInfo, at: datetime | None, now: datetime
+) -> dict[datetime, list[tuple[Rule, ...]]]:
+    """Each grid time within hours of a day, and `at`, with what forbids it, wish by wish."""
+    the, wishes = plan(), list(wishes)
+    opens, closes = wall(day, 0, zone), wall(day, 24 * 60, zone)
+    problem = facts(the, since=opens, until=closes, now=now)
+    requests = [request_for(the, wish, problem) for wish in wishes]
+    grid = Zone(zone.key).grid([(minutes(opens), minutes(closes))], the.practice.grid_minutes)
+    hours = [
+        block.window for wish in wishes for c in wish.clinician_ids for block in the.blocks(c, day)
+    ]
+    starts = {start for start in grid if any(w.start <= start < w.end for w in hours)}
+    if at is not None:
+        starts.add(minutes(at))
+    return {
+        instant(start): [judge(problem, request, start)[1] for request in requests]
+        for start in sorted(starts)
+    }
 
 
 def slot(
@@ -531,20 +596,9 @@ def slot(
     problem = facts(the, since=starts_at - week, until=ends_at + week, now=now)
     request = request_for(the, wish, problem)
     start = minutes(starts_at)
-    misses: list[tuple[Rule, ...]] = []
-    free: list[Place] = []
-    for place in candidates.places(problem, request):
-        broken = tuple(
-            rule
-            for rule in candidates.broken_rules(problem, request, place, start)
-            if rule not in waived
-        )
-        if broken:
-            misses.append(broken)
-        else:
-            free.append(place)
+    free, rules = judge(problem, request, start, waived=waived)
     if not free:
-        raise NotFree(sorted(misses, key=len)[0] if misses else (Rule.HOURS,))
+        raise NotFree(rules)
     load: defaultdict[str | None, int] = defaultdict(int)
     for row in problem.busy:
         load[row.clinician] += 1

@@ -50,6 +50,10 @@ class Speech:
         """«10:00 a. m.»; with 24 hours where the region writes so."""
         return self._format(when, self.gettext("h:mm a"), zone)
 
+    def hour(self, when: datetime, zone: ZoneInfo) -> str:
+        """«10 a. m.»: a whole hour, where there is little room."""
+        return self._format(when, self.gettext("h a"), zone)
+
     def moment(self, when: datetime, zone: ZoneInfo) -> str:
         """«lunes, 9 de marzo de 2026, a las 10:00 a. m.»."""
         return self._at(self.day(when, zone), when, zone)

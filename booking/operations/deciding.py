@@ -65,10 +65,13 @@ def deny(
     actor: Actor,
     offers: tuple[Slot, ...] = (),
     note: str = "",
+    input_hash: str = "",
     now: datetime,
     key: Key | None = None,
 ) -> Appointment:
     """The clinician says no; the client is told, and may have `offers`, which are held for them.
+
+    `input_hash` names the facts that the clinician's proposals rested on.
 
     Raises:
         ChangedMeanwhile: the request is no longer what the clinician saw.
@@ -86,7 +89,7 @@ def deny(
         tx.apply(
             appointment,
             Event.OFFER if offers else Event.DENY,
-            detail={"answer_by": asked_until, "offers": len(offers)},
+            detail={"answer_by": asked_until, "offers": len(offers), "input_hash": input_hash},
             decided_at=now,
             note=note,
             **NOTHING_PENDING

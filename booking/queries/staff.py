@@ -332,10 +332,15 @@ def obstacles(wish: Wish, starts_at: datetime) -> list[Item]:
     """What the clinician does on the day of a time that cannot be had, nearest to it first."""
     the = plan()
     day = starts_at.astimezone(the.zone(wish.location_id)).date()
+    items = [item for c in wish.clinician_ids for item in agenda(c, day)[0].items]
+    return nearest(items, wish, starts_at)
+
+
+def nearest(items: list[Item], wish: Wish, starts_at: datetime) -> list[Item]:
+    """What of a day can be in the way of a wish, nearest to a time first."""
     found = [
         item
-        for clinician_id in wish.clinician_ids
-        for item in agenda(clinician_id, day)[0].items
+        for item in items
         if item.takes in (Takes.SESSION, Takes.REQUEST, Takes.HOLD)
         and item.appointment is not None
         and item.appointment.chain != wish.chain

@@ -1,7 +1,7 @@
 """«Agenda»: a clinician's week, one appointment of it, and time that is kept free."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,11 +9,11 @@ from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from booking import operations
+from booking import availability, operations
 from booking.availability import NotFree, Plan, Rule, Wish, plan, wall
 from booking.gateway import ChangedMeanwhile
 from booking.lifecycle import HOLDS_ITS_TIME, OPEN, Event, IllegalTransition, State
-from booking.models import Appointment, Clinician, OfferedSlot
+from booking.models import Appointment, Clinician, Modality, OfferedSlot, Service
 from booking.occupancy import SlotTaken
 from booking.operations.requesting import open_successor
 from booking.queries import portal
@@ -24,6 +24,7 @@ from booking.web.access import for_staff, staff_actor
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
 from booking.web.language import say
+from booking.web.new_appointment import places_for
 from booking.web.urls import now
 
 bp = Blueprint("agenda", __name__, url_prefix="/agenda")
@@ -47,6 +48,7 @@ def staff_words() -> dict[str, object]:
         "kind_words": words.STAFF_KIND,
         "history_words": words.STAFF_HISTORY,
         "past_room_changes": queries.past_room_changes,
+        "mark_words": words.MARKS,
         "Takes": Takes,
     }
 
@@ -65,20 +67,30 @@ def chosen_clinician(the: Plan, name: str = "") -> tuple[Clinician, list[Clinici
 def why_not(taken: NotFree | SlotTaken, wish: Wish, starts_at: datetime) -> str:
     """Why a time cannot be had, in words; and what is there already, with its time."""
     rules = taken.rules if isinstance(taken, NotFree) else (Rule.AGENDA_CONFIRMED,)
-    told = [str(words.STAFF_NOT_FREE[rule]) for rule in rules if rule in words.STAFF_NOT_FREE]
-    if {Rule.AGENDA_CONFIRMED, Rule.AGENDA_HELD} & {*rules}:
-        told.insert(0, _collision(wish, starts_at))
-    return " ".join(told) or str(_("Ese horario no está libre."))
+    collides = {Rule.AGENDA_CONFIRMED, Rule.AGENDA_HELD} & {*rules}
+    near = queries.obstacles(wish, starts_at) if collides else []
+    return " ".join(_told(rules, wish, starts_at, near)) or str(_("Ese horario no está libre."))
 
 
-def _collision(wish: Wish, starts_at: datetime) -> str:
+def _told(rules: tuple[Rule, ...], wish: Wish, starts_at: datetime, near: list[Item]) -> list[str]:
+    """A sentence for each reason, with what the time collides with."""
+    told = [
+        _collision(wish, starts_at, near)
+        if rule in (Rule.AGENDA_CONFIRMED, Rule.AGENDA_HELD)
+        else str(words.STAFF_NOT_FREE[rule])
+        for rule in rules
+        if rule in words.STAFF_NOT_FREE or rule in (Rule.AGENDA_CONFIRMED, Rule.AGENDA_HELD)
+    ]
+    return list(dict.fromkeys(told))  # Confirmed and held sessions may both be in the way.
+
+
+def _collision(wish: Wish, starts_at: datetime, near: list[Item]) -> str:
     service = plan().services[wish.service_id]
     ends_at = starts_at + timedelta(minutes=service.minutes)
     padded = (
         starts_at - timedelta(minutes=service.buffer_before),
         ends_at + timedelta(minutes=service.buffer_after),
     )
-    near = queries.obstacles(wish, starts_at)
     for item in near:
         if item.starts_at < ends_at and starts_at < item.ends_at:
             return str(_("Choca con %(what)s (%(start)s – %(end)s).", **_span(item)))
@@ -117,8 +129,7 @@ def week() -> ResponseReturnValue:
     the = plan()
     clinician, all_of_them = chosen_clinician(the, request.args.get("profesional", ""))
     today = now().astimezone(the.zone(None)).date()
-    day = argument("semana", date.fromisoformat) or today
-    first = _monday(day if abs(day - today) <= FARTHEST else today)
+    first = _monday(_day("semana"))
     return render(
         "agenda/week.html",
         days=queries.agenda(clinician.id, first, 7),
@@ -131,8 +142,101 @@ def week() -> ResponseReturnValue:
     )
 
 
+def _day(name: str) -> date:
+    """The day that an argument names; one that is none, or too far, is today."""
+    today = now().astimezone(plan().zone(None)).date()
+    day = argument(name, date.fromisoformat) or today
+    return day if abs(day - today) <= FARTHEST else today
+
+
 def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
+
+
+@bp.get("/horas")
+@for_staff
+def times() -> ResponseReturnValue:
+    """A day's times: which of them clients are offered, and why the chosen one is not."""
+    the, row = plan(), _asked()
+    name = row.clinician.key if row else request.args.get("profesional", "")
+    clinician, all_of_them = chosen_clinician(the, name)
+    services = [row.service] if row else _online_services(the, clinician)
+    service = next((s for s in services if s.key == request.args.get("servicio")), None)
+    service = service or next(iter(services), None)
+    day = _day("dia")
+    zone = queries.zone_on(the, clinician.id, day)
+    minute = argument("hora", _minute_of_day)
+    chosen = None if minute is None else wall(day, minute, zone)
+    ways = {} if service is None else _ways(the, clinician, service, row)
+    judged = availability.judged_day(ways.values(), day, zone=zone, at=chosen, now=now())
+    return render(
+        "agenda/times.html",
+        clinician=clinician,
+        clinicians=all_of_them,
+        services=services,
+        service=service,
+        row=row,
+        day=day,
+        zone=zone,
+        chosen=chosen,
+        reasons={} if chosen is None else _reasons(ways, judged[chosen], chosen, day),
+        times=[(at, () in judged[at]) for at in judged],
+        before=day - ONE_DAY,
+        after=day + ONE_DAY,
+        monday=_monday(day),
+    )
+
+
+def _asked() -> Appointment | None:
+    """The request from whose page the reader comes, for its client's own agenda counts, too."""
+    number = argument("solicitud", int)
+    if number is None or not 0 < number < 2**63:
+        return None
+    return queries.appointment(staff_actor(), number)
+
+
+def _minute_of_day(text: str) -> int:
+    at = time.fromisoformat(text)
+    return at.hour * 60 + at.minute
+
+
+def _online_services(the: Plan, clinician: Clinician) -> list[Service]:
+    """What clients can ask of a clinician by themselves."""
+    return [
+        service
+        for service in the.services.values()
+        if service.active and service.online and (clinician.id, service.id) in the.offers
+    ]
+
+
+def _ways(
+    the: Plan, clinician: Clinician, service: Service, row: Appointment | None
+) -> dict[str, Wish]:
+    """How a client could look for a time with the clinician: at each office, and by video."""
+    return {
+        _("Por videollamada") if place is None else place.name: Wish(
+            service_id=service.id,
+            modality=Modality.VIDEO if place is None else Modality.IN_PERSON,
+            location_id=None if place is None else place.id,
+            clinician_ids=(clinician.id,),
+            person_ids=row.client.person_ids if row else (),
+            chain=row.chain if row else None,
+        )
+        for place in places_for(the, service)
+        if clinician in the.offered_at(service, place.id if place else None)
+    }
+
+
+def _reasons(
+    ways: dict[str, Wish], verdicts: list[tuple[Rule, ...]], starts_at: datetime, day: date
+) -> dict[str, list[str]]:
+    """Way by way, what speaks against a time; nothing where clients are offered it."""
+    whose = {clinician_id for wish in ways.values() for clinician_id in wish.clinician_ids}
+    items = [item for each in whose for item in queries.agenda(each, day)[0].items]
+    return {
+        way: _told(rules, wish, starts_at, queries.nearest(items, wish, starts_at))
+        for (way, wish), rules in zip(ways.items(), verdicts, strict=True)
+    }
 
 
 @bp.get("/citas/<int:appointment_id>")

@@ -309,7 +309,21 @@ def _time_page(draft: Draft, form: Form, *, status: int = 200, alert: str = "") 
         days=[(day, by_daypart(times, zone)) for day, times in days],
         later=later,
         since=since if since > today else None,
+        elsewhere=[] if days else _elsewhere(draft, since),
     )
+
+
+def _elsewhere(draft: Draft, since: date) -> list[tuple[Draft, int]]:
+    """When the list is empty: the same clinician elsewhere, or others there, if that helps."""
+    assert draft.service is not None
+    others = [
+        replace(draft, location=place, video=place is None, clinician=clinician, starts_at=None)
+        for place, clinician in places_and_people(plan(), draft.service)
+        if (place == draft.location) != (clinician == draft.clinician)
+    ]
+    wishes = [(other.wish, since) for other in others]
+    counts = availability.count_free(wishes, zone=zone_of(draft), now=now())
+    return [(other, count) for other, count in zip(others, counts, strict=True) if count]
 
 
 @step

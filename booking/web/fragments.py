@@ -28,7 +28,8 @@ def render(
     wanted = htmx_request.htmx.target if _is_htmx() else None
     if wanted in parts:
         folder = template.rpartition("/")[0]
-        return make_response(render_template(f"{folder}/_{wanted}.html", **context), status)
+        text = render_template(f"{folder}/_{wanted}.html", part=wanted, **context)
+        return make_response(text, status)
     layout = FRAGMENT if wanted and current_user.is_authenticated and _same_tab() else PAGE
     response = make_response(render_template(template, layout=layout, **context), status)
     if layout is FRAGMENT and wanted != "step":

@@ -41,6 +41,7 @@ from booking.web.errors import problem
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
 from booking.web.urls import now
+from solver import Group
 
 bp = Blueprint("new_appointment", __name__, url_prefix="/citas/nueva")
 
@@ -327,7 +328,7 @@ def _slot_page(draft: Draft, *, status: int = 200, alert: str = "") -> Response:
         first=days[0][1][0] if days else None,
         later=later,
         since=argument("desde", date.fromisoformat),
-        elsewhere=[] if days else _elsewhere(the, draft),
+        elsewhere=[] if days else _elsewhere(the, draft, since, zone),
         **_only(the, draft),
     )
 
@@ -358,20 +359,47 @@ def by_daypart(times: list[datetime], zone: ZoneInfo) -> list[tuple[str, list[da
     return [(name, found) for name, found in parts.items() if found]
 
 
-def _elsewhere(the: Plan, draft: Draft) -> list[tuple[str, str]]:
-    """Where else to look when a search is empty: other places, and anybody instead of one."""
+def _elsewhere(the: Plan, draft: Draft, since: date, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """What to change when a search is empty: how many times that brings, and where it leads."""
+    today = now().astimezone(zone).date()
+    searches = [(other, since) for other in _other_searches(the, draft)]
+    if since > today:
+        searches.insert(0, (draft, today))
+    wishes = [(wish_of(the, other), day) for other, day in searches]
+    counts = availability.count_free(wishes, zone=zone, now=now())
+    found: dict[object, tuple[str, str]] = {}
+    for (other, day), count in zip(searches, counts, strict=True):
+        if count:  # One way to each place is enough: with the same clinician, if that helps.
+            said = words.times_open(count, _changes(draft, other, earlier=day < since))
+            url = other.url("slot", hora=None, desde=day.isoformat() if day > today else None)
+            found.setdefault((day, other.location), (said, url))
+    return list(found.values())
+
+
+def _changes(draft: Draft, other: Draft, *, earlier: bool) -> list[str]:
+    """In what one search differs from another, as a client would say it."""
+    said = [str(words.EARLIER)] if earlier else []
+    if other.video and not draft.video:
+        said.append(str(words.INSTEAD[Group.MODALITY]))
+    elif other.location is not None and other.location != draft.location:
+        said.append(words.in_place(other.location))
+    if other.anybody and not draft.anybody:
+        said.append(str(words.INSTEAD[Group.CLINICIAN]))
+    return said
+
+
+def _other_searches(the: Plan, draft: Draft) -> list[Draft]:
+    """The same wish with anybody, at each other office or by video, and there with anybody."""
     assert draft.service is not None
-    found = [
-        (
-            _("por videollamada") if place is None else place.name,
-            draft.url("slot", consultorio=place.key if place else VIDEO, hora=None, desde=None),
-        )
-        for place in places_for(the, draft.service)
-        if (place.id if place else None) != draft.location_id or draft.video != (place is None)
-    ]
-    if draft.clinician is not None and len(the.offered_at(draft.service, draft.location_id)) > 1:
-        found.insert(0, (_("con cualquier profesional"), draft.url("slot", profesional=ANYBODY)))
-    return found
+    found = []
+    for place in [draft.location, *places_for(the, draft.service)]:
+        offering = the.offered_at(draft.service, place.id if place else None)
+        there = replace(draft, location=place, video=place is None, starts_at=None)
+        if draft.anybody or draft.clinician in offering:
+            found.append(there)
+        if not draft.anybody and set(offering) - {draft.clinician}:
+            found.append(replace(there, clinician=None, anybody=True))
+    return [other for other in found if other.query() != draft.query()]
 
 
 @step

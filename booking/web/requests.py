@@ -1,6 +1,7 @@
 """«Solicitudes»: what waits for an answer; accept, deny with other times to choose from, undo."""
 
 import re
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
@@ -10,7 +11,7 @@ from flask_babel import gettext as _
 
 import solver
 from booking import alternatives, gateway, operations
-from booking.alternatives import PROPOSALS, Alternative, Alternatives, Search
+from booking.alternatives import PROPOSALS, Alternatives, Search, still_free
 from booking.availability import NotFree, Slot, instant, minutes, plan, wish_of
 from booking.gateway import ChangedMeanwhile
 from booking.language import speech_of
@@ -20,6 +21,7 @@ from booking.models import Appointment, Modality
 from booking.notifications import Kind
 from booking.occupancy import SlotTaken
 from booking.operations.deciding import OffersOverlap, TooLateToUndo, may_undo
+from booking.pictures import Picture, picture
 from booking.policy import offer_held_until, undoable_until
 from booking.queries import portal
 from booking.queries import staff as queries
@@ -29,12 +31,21 @@ from booking.web.agenda import staff_words, version, why_not
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
 from booking.web.language import say
+from booking.web.openings import Openings, openings
 from booking.web.urls import now
 
 bp = Blueprint("requests", __name__, url_prefix="/solicitudes")
 bp.context_processor(staff_words)
 
 TICKED_AT_FIRST = 3
+# What a tap on a count changes in the search's controls.
+RELAXES = {
+    "otro_consultorio": {"otro_consultorio": "1"},
+    "video": {"video": "1"},
+    "otro_profesional": {"otro_profesional": "1"},
+    "fechas": {"desde": "", "hasta": ""},
+    "horas": {"no_antes": "", "no_despues": ""},
+}
 DENIABLE = (State.REQUESTED, State.DENIED)
 
 
@@ -126,6 +137,18 @@ def undo(appointment_id: int) -> ResponseReturnValue:
     return see_other(url_for("requests.show", appointment_id=appointment_id))
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A slot to tick: the text that stands for it in the form, its day, and what speaks for it."""
+
+    text: str
+    slot: Slot
+    picture: Picture
+    reasons: tuple[str, ...]
+    """None: it was ticked in an earlier search."""
+    ticked: bool
+
+
 class Denial:
     """The deny page as it was sent: where to look, what is ticked, how many the button promised.
 
@@ -139,33 +162,81 @@ class Denial:
         self.form = Form()
         if not posted:
             self.form.typed = {name: argument(name, str) or "" for name in sent}
+        self._relax()
         self.search = _read_search(self.form)
         self.note = self.form.text("nota", most=500, multiline=True)
         self._sent = list(dict.fromkeys(sent.getlist("horario")))
-        self._shown = "visto" in sent and self.form.get("hacer") != "buscar"
-        self._only_preview = self._shown and not posted
+        self.searching = self.form.get("hacer", "ver") != "ver"
+        untouched = set(self._sent) == set(self.form.get("mejores").split())
+        self._shown = "visto" in sent and not (self.searching and untouched)
+        self._only_preview = self._shown and not posted and not self.searching
+
+    def _relax(self) -> None:
+        """Whoever taps «Por videollamada hay 12» has the control set for them."""
+        for name in self.form.get("hacer").split("+"):
+            for control, value in RELAXES.get(name, {}).items():
+                self.form.typed[control] = value
 
     @cached_property
     def found(self) -> Alternatives:
-        try:
-            return alternatives.propose(self.row, self.search, now=now())
-        except solver.InvalidProblem:  # No room of the practice could ever hold it.
-            return Alternatives((), proven=True)
+        return alternatives.propose(self.row, self.search, now=now())
 
     @cached_property
-    def options(self) -> list[tuple[str, Alternative, bool]]:
-        """Each proposal with the text that stands for it in the form, and whether it is ticked."""
-        found = self.found.found
+    def best(self) -> list[str]:
+        """What is ticked before anybody has ticked: the best, each on another day.
+
+        A day on which the clinician turns out not to come must not cost all the ticks.
+        """
         zone = plan().zone(self.row.location_id)
-        days = [option.slot.starts_at.astimezone(zone).date() for option in found]
-        # A day on which the clinician turns out not to come must not cost all the ticks.
-        first_of_day = [n for n, day in enumerate(days) if day not in days[:n]]
-        best = set(first_of_day[:TICKED_AT_FIRST])
+        first_of_day: dict[date, str] = {}
+        for option in self.found.found:
+            day = option.slot.starts_at.astimezone(zone).date()
+            first_of_day.setdefault(day, written(option.slot))
+        return list(first_of_day.values())[:TICKED_AT_FIRST]
+
+    @cached_property
+    def options(self) -> list[Option]:
+        """The proposals, and what was ticked before another search, if it can still be had."""
+        ticked = self._sent if self._shown else self.best
+        proposed = {written(option.slot): option for option in self.found.found}
         return [
-            (text, option, text in self._sent if self._shown else n in best)
-            for n, option in enumerate(found)
-            for text in (written(option.slot),)
+            Option(text, option.slot, self._picture(option.slot), option.reasons, text in ticked)
+            for text, option in proposed.items()
+        ] + [
+            Option(text, slot, self._picture(slot), (), ticked=True)
+            for text in ticked
+            if text not in proposed
+            for slot in self._kept(text)
         ]
+
+    def _kept(self, text: str) -> list[Slot]:
+        read, problem = slot_of(text, self.row), self.found.problem
+        free = None if read is None or problem is None else still_free(problem, read)
+        return [] if free is None else [free]
+
+    def _picture(self, slot: Slot) -> Picture:
+        assert self.found.problem is not None  # Or there would be no proposals.
+        return picture(
+            plan(),
+            self.found.problem,
+            slot,
+            plan().services[self.row.service_id],
+            ignore_refs=self.found.problem.requests[0].ignore_refs,
+        )
+
+    @cached_property
+    def openings(self) -> Openings | None:
+        """What would bring more, when there are fewer proposals than there could be."""
+        problem = self.found.problem
+        if problem is None or len(self.found.found) >= PROPOSALS:
+            return None
+        (explanation,) = solver.explain(problem)
+        return openings(plan(), self.row, explanation)
+
+    @property
+    def tapped(self) -> bool:
+        """Whether a tap on a count led here: the button is gone, so the focus must go on."""
+        return self.searching and self.form.get("hacer") != "buscar"
 
     @cached_property
     def ticked(self) -> list[Slot]:
@@ -173,7 +244,7 @@ class Denial:
         if self._only_preview:
             read = [slot_of(text, self.row) for text in self._sent]
             return [slot for slot in read if slot is not None]
-        return [option.slot for _text, option, ticked in self.options if ticked]
+        return [option.slot for option in self.options if option.ticked]
 
     @property
     def count(self) -> int:
@@ -196,6 +267,12 @@ class Denial:
         """Whether the button that was pressed told how many would be offered."""
         return self.form.get("promesa") == str(len(self._sent))
 
+    @property
+    def input_hash(self) -> str:
+        """On what the proposals rested that the clinician saw; whatever else was sent is none."""
+        said = self.form.get("calculo")
+        return said if DIGEST.fullmatch(said) else ""
+
     def slots(self) -> tuple[Slot, ...]:
         """What is ticked, read strictly; notes in the form what cannot be."""
         read = [slot_of(text, self.row) for text in self._sent]
@@ -213,6 +290,7 @@ def written(slot: Slot) -> str:
     return f"{minutes(slot.starts_at)}-{slot.clinician_id}-{place}-{slot.modality.value}"
 
 
+DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 TOKEN = re.compile(r"(\d{1,9})-(\d{1,9})-(\d{1,9})-(in_person|telehealth)", re.ASCII)
 
 
@@ -306,6 +384,7 @@ def _send(denial: Denial, slots: tuple[Slot, ...]) -> Response:
             actor=staff_actor(),
             offers=slots,
             note=denial.note,
+            input_hash=denial.input_hash,
             now=now(),
             key=key(),
         )
@@ -329,7 +408,7 @@ def _deny_page(denial: Denial, *, status: int = 200, alert: str = "") -> Respons
     subject, told = preview(kind, row, denial.count, denial.held_until, say=recipient)
     return render(
         "requests/deny.html",
-        parts=("preview",),
+        parts=("search", "preview"),
         status=status,
         alert=alert,
         appointment=row,
@@ -339,6 +418,7 @@ def _deny_page(denial: Denial, *, status: int = 200, alert: str = "") -> Respons
         subject=subject,
         paragraphs=told,
         place_of=lambda slot: the.locations.get(slot.location_id or 0),
+        room_of=lambda slot: the.rooms.get(slot.room_id or 0),
         clinician_of=lambda slot: the.clinicians[slot.clinician_id],
         reasons=words.reasons,
     )

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 
 from booking.availability import Rule
 from booking.lifecycle import Event, State
-from booking.models import Appointment, ClientKind, Practice
+from booking.models import Appointment, ClientKind, Location, Practice
+from booking.pictures import Mark
 from booking.queries.staff import Takes
-from solver import Reason
+from solver import Group, Reason
 
 STATUS = {
     State.REQUESTED: _l("Pendiente de confirmación"),
@@ -132,6 +134,8 @@ STAFF_NOT_FREE = {
     Rule.HOURS: _l("A esa hora no hay consulta en ese lugar."),
     Rule.ABSENCE: _l("Ese horario está bloqueado en la agenda."),
     Rule.NOTICE: _l("Esa hora ya pasó o falta muy poco."),
+    Rule.HORIZON: _l("Los clientes todavía no pueden pedir esa fecha."),
+    Rule.GRID: _l("No es una de las horas de inicio que se muestran a los clientes."),
     Rule.MAX_DAY: _l("Ese día ya tiene todas las sesiones que admite."),
     Rule.ROOM: _l("A esa hora no hay sala libre con esas características."),
     Rule.CLIENT: _l("El cliente ya tiene otra cita a esa hora."),
@@ -144,6 +148,31 @@ TAKES = {
     Takes.HOLD: _l("un horario que se guarda para otro cliente"),
 }
 
+# What a drawn day consists of.
+MARKS = {
+    Mark.HOURS: _l("consulta"),
+    Mark.SESSION: _l("cita"),
+    Mark.PENDING: _l("solicitud u horario ofrecido"),
+    Mark.BLOCKED: _l("no disponible"),
+    Mark.MARGIN: _l("minutos antes y después"),
+    Mark.TRAVEL: _l("traslado"),
+    Mark.SLOT: _l("este horario"),
+}
+
+# How else a search could be, before «hay 3 horarios».
+INSTEAD = {
+    Group.MODALITY: _l("por videollamada"),
+    Group.CLINICIAN: _l("con otro profesional"),
+    Group.DATES: _l("si busca más días"),
+    Group.TIME_OF_DAY: _l("a otras horas del día"),
+}
+EARLIER = _l("antes de esa fecha")
+OFTEN = {
+    "morning": _l("por las mañanas"),
+    "afternoon": _l("por las tardes"),
+    "evening": _l("por las noches"),
+}
+
 
 def reasons(keys: Iterable[str]) -> str:
     """«mismo día de la semana · misma hora»; the same day says the weekday, too."""
@@ -154,6 +183,22 @@ def reasons(keys: Iterable[str]) -> str:
     }
     said = set().union(*(implied.get(reason, set()) for reason in known))
     return " · ".join(str(REASONS[r]) for r in known if r in REASONS and r not in said)
+
+
+def in_place(place: Location) -> str:
+    return _("en %(place)s", place=place.name)
+
+
+def times_open(count: int, how: list[str]) -> str:
+    """«En Consultorio Norte, con otro profesional, hay 3 horarios»."""
+    told = ", ".join(how) + ("," if len(how) > 1 else "")
+    return ngettext(
+        "%(how)s hay %(n)s horario",
+        "%(how)s hay %(n)s horarios",
+        count,
+        n=count,
+        how=told[:1].upper() + told[1:],
+    )
 
 
 def not_free(rules: tuple[Rule, ...]) -> str:

@@ -42,6 +42,14 @@ class NewAppointmentPage:
             group.get_by_role("button", name=time, exact=True, include_hidden=True)
         ).to_have_count(0)
 
+    def expect_nothing_free(self) -> None:
+        self.expect_step("Elija la fecha y hora que desee")
+        expect(self.page.get_by_text("No quedan horarios libres aquí")).to_be_visible()
+
+    def change_search(self, words: str) -> None:
+        """Follow what an empty search suggests: «En Consultorio Norte hay 3 horarios»."""
+        self.page.get_by_role("link", name=words).click()
+
     def choose_person(self, name: str) -> None:
         self.expect_step("¿Para quién es la cita?")
         self.page.get_by_label(name).check()

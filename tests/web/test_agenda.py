@@ -1,14 +1,19 @@
 """«Agenda»: the week as it stands, one appointment of it, and time that is kept free."""
 
+import html
+import random
+import re
 from datetime import timedelta
 
 import pytest
 
 from booking import gateway
+from booking.availability import NotFree
 from booking.lifecycle import State
-from booking.models import Appointment, BlockedTime, Hours
-from booking.operations import deny
-from tests.builders import at, confirmed_session, own_client, request
+from booking.models import Appointment, BlockedTime, Clinician, Hours, Practice, Service
+from booking.operations import block_time, deny
+from tests.builders import NOW, at, confirmed_session, own_client, request
+from tests.conftest import make_account
 from tests.web.test_requests import deny_form, fields
 
 MARCH_8 = "/agenda?semana=2027-03-10"  # Any day of the week will do.
@@ -217,3 +222,177 @@ def test_a_room_can_be_pinned_and_let_go_again(clinician, confirmed, visitor, os
     assert not pinned()
     assert visitor(oscar).post(action, data=form | {"fija": "1"}).status_code == 404
     assert not pinned()
+
+
+TIMES = "/agenda/horas?dia=2027-03-{:02}&servicio=individual&hora={}"
+
+
+def told(page) -> dict[str, str]:
+    """What the page says about the chosen time, way by way."""
+    facts = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page.text)
+    plain = {way: html.unescape(re.sub("<[^>]+>", "", said)) for way, said in facts}
+    return {way: said.replace("\xa0", " ") for way, said in plain.items()}
+
+
+def grid(page) -> dict[str, bool]:
+    """The times that the page lists, and whether each is offered."""
+    links = re.findall(r"&amp;hora=(\d\d:\d\d)[^>]*>[^<]*<small>(.*?)</small>", page.text)
+    return {time: said == "✓ se ofrece" for time, said in links}
+
+
+def test_a_days_times_say_which_are_offered(clinician, bruno, ines):
+    confirmed_session(bruno, ines, at(5, 10))
+    page = clinician.get("/agenda/horas?dia=2027-03-05&servicio=individual")
+    shown = grid(page)
+    assert "Qué se ofrece el viernes, 5 de marzo" in page.text
+    assert [time for time, offered in shown.items() if offered] == [
+        *("11:15", "11:30", "11:45", "12:00", "12:15", "12:30", "12:45", "13:00")
+    ]
+    assert (min(shown), max(shown), len(shown)) == ("09:00", "13:45", 20)
+    assert told(page) == {}
+
+
+@pytest.mark.parametrize(
+    ("day", "time", "why"),
+    [
+        (5, "12:00", "✓ Se ofrece a los clientes."),
+        (5, "10:15", "No se ofrece. Choca con otra cita (10:00 a. m. – 10:50 a. m.)."),
+        (5, "11:00", "No quedan los minutos que hacen falta antes o después de otra cita (10:00"),
+        (5, "13:30", "No se ofrece. A esa hora no hay consulta en ese lugar."),
+        (8, "10:00", "No se ofrece. Ese horario está bloqueado en la agenda."),
+        (9, "10:00", "Choca con otra solicitud (10:00 a. m. – 10:50 a. m.)."),
+        (1, "13:00", "No se ofrece. Esa hora ya pasó o falta muy poco."),
+        (5, "12:10", "No es una de las horas de inicio que se muestran a los clientes."),
+        (10, "11:00", "No se ofrece. Ese día ya tiene todas las sesiones que admite."),
+    ],
+)
+def test_the_chosen_time_says_why_it_is_offered_or_not(clinician, ana, bruno, ines, day, time, why):
+    confirmed_session(bruno, ines, at(5, 10))
+    request(ana, at(9, 10))
+    for hour in (9, 13):
+        confirmed_session(bruno, ines, at(10, hour))
+    Clinician.update(max_sessions_day=2).where(Clinician.id == ines.clinician_id).execute()
+    Practice.update(revision=Practice.revision + 1).execute()
+    start, end = at(8, 9), at(8, 11)
+    block_time(ines.clinician_id, start, end, reason="", actor=gateway.staff(ines), now=NOW)
+    assert why in told(clinician.get(TIMES.format(day, time)))["Consultorio Centro"]
+
+
+def test_each_way_has_its_own_reasons(clinician, ana):
+    said = told(clinician.get(TIMES.format(4, "16:00")))
+    assert list(said) == ["Consultorio Centro", "Consultorio Norte", "Por videollamada"]
+    assert "no hay consulta" in said["Consultorio Centro"]
+    assert said["Consultorio Norte"] == "✓ Se ofrece a los clientes."
+    assert "no hay consulta" in said["Por videollamada"]
+
+
+def test_when_only_the_room_is_missing_video_is_offered(visitor, oscar, ana, bruno, clinician):
+    # Children need the only room with toys; Óscar's client sits in it, Inés's in the other one.
+    request(ana, at(8, 10), clinician="oscar")
+    Service.update(room_features=["sala_de_juegos"]).where(Service.key == "individual").execute()
+    Practice.update(revision=Practice.revision + 1).execute()
+    Appointment.update(room=2).execute()
+    said = told(clinician.get(TIMES.format(8, "10:00")))
+    assert said["Consultorio Centro"] == (
+        "No se ofrece. A esa hora no hay sala libre con esas características."
+    )
+    assert said["Por videollamada"] == "✓ Se ofrece a los clientes."
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_page_list_and_booking_never_disagree(clinician, visitor, ana, ines, seed):
+    dice = random.Random(seed)
+    for number in range(14):
+        starts_at = at(
+            dice.choice([1, 2, 3, 4, 5, 9]), dice.randrange(8, 15), dice.choice([0, 15, 30, 50])
+        )
+        place = dice.choice(["centro", "norte", None])
+        client = make_account(f"Cliente {number}", f"c{number}@example.com")
+        time = f"{starts_at - timedelta(hours=6):%H:%M}"
+        said = told(clinician.get(TIMES.format(starts_at.day, time)))
+        way = {"centro": "Consultorio Centro", "norte": "Consultorio Norte"}.get(
+            place or "", "Por videollamada"
+        )
+        offered = said[way].startswith("✓")
+        listed = visitor(ana).get(
+            "/citas/nueva/horario?servicio=individual&profesional=ines"
+            f"&consultorio={place or 'video'}&desde={starts_at:%Y-%m-%d}"
+        )
+        assert (f'value="{starts_at:%Y-%m-%dT%H:%MZ}"' in listed.text) is offered
+        try:
+            request(client, starts_at, location=place)
+        except NotFree:
+            assert not offered
+        else:
+            assert offered
+
+
+def test_a_requests_own_time_is_no_obstacle_and_its_clients_agenda_is(clinician, ana, bruno, oscar):
+    asked = request(ana, at(8, 10))
+    url = f"/agenda/horas?solicitud={asked.id}&dia=2027-03-08&hora=10:00"
+    page = clinician.get(url)
+    assert told(page)["Consultorio Centro"].startswith("✓")
+    assert "Ana Ruiz Peña" in page.text
+    other = request(ana, at(10, 10), clinician="oscar")
+    said = told(clinician.get(url.replace("03-08", "03-10")))
+    assert "El cliente ya tiene otra cita a esa hora." in said["Consultorio Centro"]
+    assert other.clinician_id != asked.clinician_id
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "dia=9999-12-31&hora=10:00",
+        "dia=ayer&hora=25:00",
+        "hora=10:00:00.5",
+        "hora=%00",
+        "servicio=nada&hora=03:00",
+        "profesional=oscar&servicio=infantil&hora=10:00",
+        "dia=2027-03-06&hora=10:00",
+        "solicitud=x",
+        f"solicitud={10**30}",
+    ],
+)
+def test_times_that_make_no_sense_are_still_a_page(clinician, query):
+    assert clinician.get(f"/agenda/horas?{query}").status_code == 200
+
+
+def test_the_times_page_shows_nothing_of_others(visitor, clinician, oscar, ana):
+    asked = request(ana, at(8, 10))
+    stranger = visitor(oscar)
+    for number in (asked.id, 10**9):
+        assert stranger.get(f"/agenda/horas?solicitud={number}").status_code == 404
+    other = stranger.get("/agenda/horas?dia=2027-03-08&profesional=ines&hora=10:00").text
+    assert "Inés" not in other
+    assert "Ana" not in other
+    assert visitor(ana).get("/agenda/horas").status_code == 404
+
+
+def test_a_clinician_whom_nobody_can_ask_online_reads_so(clinician):
+    Service.update(online=False).execute()
+    Practice.update(revision=Practice.revision + 1).execute()
+    page = clinician.get(TIMES.format(8, "10:00")).text
+    assert "No hay servicios que los clientes puedan pedir por el portal." in page
+
+
+def test_each_day_of_the_week_and_a_requests_day_lead_to_its_times(clinician, ana):
+    asked = request(ana, at(8, 10))
+    assert (
+        len(re.findall(r'href="/agenda/horas\?dia=2027-03-\d\d"', clinician.get(MARCH_8).text)) == 7
+    )
+    shown = clinician.get(f"/solicitudes/{asked.id}").text
+    assert f'href="/agenda/horas?dia=2027-03-08&amp;solicitud={asked.id}"' in shown
+
+
+def test_a_days_times_cost_few_queries_however_full_the_day_is(clinician, ana, bruno, ines, caplog):
+    def count() -> int:
+        caplog.clear()
+        with caplog.at_level("DEBUG", logger="peewee"):
+            clinician.get(TIMES.format(8, "10:00"))
+        return len(caplog.records)
+
+    count()  # The practice's set-up is read once.
+    few = count()
+    for hour in (9, 11, 13):
+        confirmed_session(bruno, ines, at(8, hour))
+    assert count() == few <= 12

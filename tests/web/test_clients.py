@@ -1,5 +1,6 @@
 """«Clientes»: finding somebody who telephones, and giving them an appointment."""
 
+import re
 from datetime import datetime
 
 import pytest
@@ -7,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from booking import gateway
 from booking.lifecycle import State
-from booking.models import Appointment, Client, Modality, Room
+from booking.models import Appointment, Client, Modality, Practice, Room
 from booking.operations import add_client, block_time
 from tests.builders import NOW, at, confirmed_session, own_client, request
 from tests.conftest import add_minor
@@ -325,3 +326,27 @@ def test_a_swap_of_rooms_is_shown_before_it_is_made_and_told_afterwards(
     assert booked.status_code == 303
     assert Appointment.get_by_id(moved.id).room.key == "c1"
     assert words in browser.get(booked.location).text
+
+
+def test_an_empty_list_counts_what_other_places_and_colleagues_have(
+    clinician, visitor, manager, ana, ines
+):
+    for day in range(1, 32):
+        block_time(
+            ines.clinician_id,
+            at(day, 8),
+            at(day, 15),
+            reason="",
+            actor=gateway.staff(ines),
+            now=NOW,
+        )
+    own, url = own_client(ana), draft(own_client(ana), "horario", desde="2027-03-01")
+    Practice.update(horizon_days=14, revision=Practice.revision + 1).execute()
+    for browser, colleague in ((clinician, False), (visitor(manager), True)):
+        page = browser.get(url).text
+        assert "No hay horarios libres en la lista." in page
+        suggested = page.split('<ul class="choices">')[1].split("</ul>")[0]
+        norte = "consultorio=norte&amp;profesional=ines"
+        assert f'href="/clientes/{own.id}/cita/horario?servicio=individual&amp;{norte}' in suggested
+        assert re.search(r"Consultorio Norte · Inés Peña Ordóñez <[^>]+>\d+ horarios", suggested)
+        assert ("Óscar" in suggested) is colleague

@@ -2,12 +2,14 @@
 
 import html
 import re
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from booking import gateway
 from booking.models import Appointment, Client, OneTimeKey, WebSession
-from booking.operations import ask
+from booking.operations import ask, block_time
 from tests.builders import NOW, at, own_client, request, wish
 
 SLOT = "/citas/nueva/horario?servicio=individual&consultorio=centro&profesional=ines"
@@ -309,3 +311,104 @@ def test_no_address_is_so_odd_that_it_breaks_the_portal(phone, step, hour):
     url = f"/citas/nueva/{step}?servicio=individual&consultorio=centro&profesional=ines&hora={hour}"
     assert phone.get(url).status_code < 500
     assert phone.post(url, data={"persona": "1"}).status_code < 500
+
+
+def elsewhere(page) -> dict[str, str]:
+    """What an empty search suggests, and where each leads."""
+    choices = re.search(r'<ul class="choices">(.*?)</ul>', page.text, re.S)
+    links = re.findall(r'href="([^"]+)">([^<]+)</a>', choices[1]) if choices else []
+    return {said: html.unescape(url) for url, said in links}
+
+
+def listed(browser, url: str) -> int:
+    """How many times a search lists, on all its pages."""
+    count = 0
+    while True:
+        page = browser.get(url)
+        count += len(set(re.findall(r'name="hora" value="([^"]+)">\d', page.text)))
+        later = re.search(r'href="([^"]+)">Ver días posteriores', page.text)
+        if later is None:
+            return count
+        url = html.unescape(later[1])
+
+
+def mornings_off(ines) -> None:
+    """In sixty days Inés is at Centro on no morning."""
+    for day in range(61):
+        start = at(1, 8) + timedelta(days=day)
+        block_time(
+            ines.clinician_id,
+            start,
+            start + timedelta(hours=7),
+            reason="",
+            actor=gateway.staff(ines),
+            now=NOW,
+        )
+
+
+def test_an_empty_search_counts_what_would_help(phone, ines):
+    mornings_off(ines)
+    page = phone.get(SLOT)
+    assert "No quedan horarios libres aquí en los próximos 60 días." in page.text
+    found = elsewhere(page)
+    told = [re.sub(r"\d+", "N", said) for said in found]
+    assert told == [
+        "Con otro profesional hay N horarios",
+        "En Consultorio Norte hay N horarios",
+    ]
+    for said, url in found.items():
+        assert listed(phone, url) == int(re.search(r"\d+", said)[0])
+        kept = parse_qs(urlsplit(url).query)
+        assert kept["servicio"] == ["individual"]
+
+
+def test_what_would_not_help_is_not_suggested(phone, ines, oscar):
+    mornings_off(ines)
+    for clinician in (ines, oscar):
+        block_time(
+            clinician.clinician_id,
+            at(1, 0),
+            at(1, 0) + timedelta(days=80),
+            reason="",
+            actor=gateway.staff(clinician),
+            now=NOW,
+        )
+    page = phone.get(SLOT)
+    assert elsewhere(page) == {}
+    assert "buscar de otra manera" not in page.text
+    assert "Llamar al" in page.text
+
+
+def test_an_empty_search_from_a_date_counts_what_is_before_it(phone, ines):
+    start = at(8, 0)
+    block_time(
+        ines.clinician_id,
+        start,
+        start + timedelta(days=80),
+        reason="",
+        actor=gateway.staff(ines),
+        now=NOW,
+    )
+    found = elsewhere(phone.get(SLOT + "&desde=2027-03-08"))
+    (said,) = [said for said in found if said.startswith("Antes de esa fecha hay")]
+    assert "desde" not in found[said]
+    assert listed(phone, found[said]) == int(re.search(r"\d+", said)[0])
+    (other,) = [url for said, url in found.items() if said.startswith("Con otro profesional")]
+    assert "desde=2027-03-08" in other
+
+
+def test_an_empty_search_costs_few_queries_however_full_the_book_is(phone, ana, ines, caplog):
+    def count() -> int:
+        caplog.clear()
+        with caplog.at_level("DEBUG", logger="peewee"):
+            phone.get(SLOT)
+        return len(caplog.records)
+
+    session = request(ana, at(4, 17), location="norte")
+    mornings_off(ines)
+    count()  # The practice's set-up is read once.
+    few = count()
+    for day in (9, 11):
+        request(ana, at(day, 17), location="norte")
+    assert count() == few <= 16
+    assert session.location_id

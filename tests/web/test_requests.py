@@ -7,10 +7,19 @@ import pytest
 from werkzeug.test import TestResponse
 
 from booking import gateway, solving
+from booking.availability import count_free, plan
 from booking.lifecycle import State
-from booking.models import Appointment, Clinician, OfferedSlot, OutboxMessage, Practice, Room
+from booking.models import (
+    Appointment,
+    Clinician,
+    History,
+    OfferedSlot,
+    OutboxMessage,
+    Practice,
+    Room,
+)
 from booking.operations import block_time, cancel, decline_offers, take_offer
-from tests.builders import at, confirmed_session, request
+from tests.builders import at, confirmed_session, own_client, request, wish
 
 ACCEPT, DENY, UNDO = (
     "/solicitudes/{}/aceptar",
@@ -173,6 +182,16 @@ def test_proposals_that_may_not_be_the_best_say_so(clinician, ana):
     assert "Denegar y ofrecer 3 horarios" in page
 
 
+def test_a_solver_that_was_killed_costs_no_page(clinician, ana):
+    asked = request(ana)
+    clinician.get(DENY.format(asked.id))
+    assert solving._child._process is not None
+    solving._child._process.kill()
+    page = clinician.get(DENY.format(asked.id))
+    assert page.status_code == 200
+    assert page.text.count('name="horario"') == 5
+
+
 @pytest.mark.parametrize(
     ("count", "after", "told"),
     [
@@ -248,6 +267,230 @@ def test_a_search_among_other_clinicians_says_who(clinician, ana, ines, clock):
     page = clinician.post(DENY.format(asked.id), data=form).text
     assert "Óscar Núñez Villaseñor" in page
     assert "otro profesional" in page
+
+
+def search(browser, asked: Appointment, **query: object) -> TestResponse:
+    """What htmx asks for when a control of the search changes."""
+    return browser.get(
+        DENY.format(asked.id),
+        query_string={"visto": "1", "hacer": "buscar"} | query,
+        headers={"HX-Request": "true", "HX-Target": "search"},
+    )
+
+
+def ticked(page: TestResponse) -> set[str]:
+    return set(re.findall(r'name="horario" value="([^"]+)" checked', page.text))
+
+
+def test_each_proposal_says_its_room_and_shows_its_day(clinician, ana, bruno, ines):
+    for day in (2, 3, 8, 9, 10, 11):
+        confirmed_session(bruno, ines, at(day, 13))
+    asked = request(ana)
+    page = clinician.get(DENY.format(asked.id)).text
+    proposals = re.findall(r'<div class="proposal">.*?</div>', page, re.DOTALL)
+    assert len(proposals) == 5
+    assert all("· Consultorio Centro · Sala 1" in proposal for proposal in proposals)
+    day = re.search(r'<svg class="day"[^>]* role="img" aria-label="([^"]+cita[^"]+)"', page)
+    assert day is not None
+    said = day[1].replace("\xa0", " ")
+    assert "consulta (Consultorio Centro), 9:00 a. m. – 2:00 p. m.;" in said
+    assert "cita, 1:00 p. m. – 1:50 p. m." in said
+    assert "este horario, " in said
+
+
+def test_the_deny_page_costs_the_same_queries_however_full_the_book_is(
+    clinician, ana, bruno, ines, caplog
+):
+    asked = request(ana)
+
+    def count() -> int:
+        caplog.clear()
+        with caplog.at_level("DEBUG", logger="peewee"):
+            assert clinician.get(DENY.format(asked.id)).status_code == 200
+        return len(caplog.records)
+
+    few = count()
+    for day in (5, 8, 9, 10, 11, 12):
+        confirmed_session(bruno, ines, at(day, 10))
+    assert count() == few <= 12
+
+
+def test_a_changed_control_refreshes_only_the_search_and_its_preview(clinician, ana):
+    part = search(clinician, request(ana), video="1", no_antes="12:00")
+    assert part.text.lstrip().startswith('<div id="search"')
+    assert 'id="preview"' in part.text
+    assert "<details open>" in part.text
+    assert 'id="video" name="video" value="1" checked' in part.text
+    assert 'id="note" hx-preserve' in part.text
+    assert "Denegar y ofrecer 3 horarios" in part.text
+
+
+def test_what_is_wrong_in_a_control_stands_beside_it_also_in_the_part(clinician, ana):
+    part = search(clinician, request(ana), desde="2027-03-10", hasta="2027-03-05")
+    error = part.text.index("La última fecha no puede ser anterior a la primera ni a hoy.")
+    assert error < part.text.index('id="hasta" name="hasta" type="date" value="2027-03-05"')
+    assert 'name="horario"' in part.text
+
+
+def test_ticks_that_nobody_touched_give_way_to_the_best_of_the_new_search(clinician, ana):
+    asked = request(ana)
+    first = deny_form(clinician, asked)
+    part = search(
+        clinician,
+        asked,
+        horario=first["horario"],
+        mejores=first["mejores"],
+        desde="2027-03-22",
+    )
+    assert len(ticked(part)) == 3
+    assert not ticked(part) & set(first["horario"])
+
+
+def test_ticks_of_ones_own_outlive_another_search(clinician, ana):
+    asked = request(ana)
+    first = deny_form(clinician, asked)
+    own = first["horario"][:1]
+    part = search(clinician, asked, horario=own, mejores=first["mejores"], desde="2027-03-22")
+    assert ticked(part) == set(own)
+    assert part.text.count('name="horario"') == 6
+    assert part.text.count("marcado antes de buscar de nuevo") == 1
+    assert "Denegar y ofrecer 1 horario<" in part.text
+
+
+def test_a_tick_is_kept_only_while_it_can_be_had(clinician, ana, ines, clock):
+    asked = request(ana)
+    first = deny_form(clinician, asked)
+    block(ines, at(1, 0), at(31, 0), clock.now())
+    part = search(clinician, asked, horario=first["horario"][:1], mejores=first["mejores"])
+    assert not ticked(part)
+
+
+def test_what_is_offered_to_others_is_not_proposed(clinician, ana, bruno):
+    asked = request(ana)
+    form = deny_form(clinician, asked)
+    assert clinician.post(DENY.format(asked.id), data=form).status_code == 303
+    other = request(bruno, at(12, 12))
+    proposed = set(re.findall(r'name="horario" value="([^"]+)"', search(clinician, other).text))
+    assert len(proposed) == 5
+    assert not proposed & set(form["horario"])
+
+
+def test_a_denial_remembers_on_what_its_proposals_rested(clinician, ana):
+    asked = request(ana)
+    form = deny_form(clinician, asked)
+    clinician.post(DENY.format(asked.id), data=form)
+    kept = History.get(History.appointment == asked, History.event == "offer").detail["input_hash"]
+    assert [kept] == form["calculo"]
+    assert re.fullmatch("[0-9a-f]{64}", kept)
+
+
+@pytest.mark.parametrize("forged", ["", "x" * 64, "0" * 65, "<b>"])
+def test_only_a_hash_is_remembered_as_such(clinician, ana, forged):
+    asked = request(ana)
+    form = deny_form(clinician, asked) | {"calculo": [forged]}
+    assert clinician.post(DENY.format(asked.id), data=form).status_code == 303
+    decision = History.get(History.appointment == asked, History.event == "offer")
+    assert decision.detail["input_hash"] == ""
+
+
+def taps(page: TestResponse) -> dict[str, str]:
+    """What an explanation suggests to tap, and what each tap sends."""
+    found = re.findall(
+        r'<button [^>]*name="hacer" value="([^"]+)"[^>]*hx-get[^>]*>([^<]+)<', page.text
+    )
+    return {said: value for value, said in found}
+
+
+def without_ines(ines, now: datetime, *, opens: int = 0, closes: int = 24) -> None:
+    for day in range(62):
+        start = at(1, 0) + timedelta(days=day)
+        block(ines, start + timedelta(hours=opens), start + timedelta(hours=closes), now)
+
+
+def test_where_nothing_is_free_each_count_is_a_tap_that_keeps_the_rest(clinician, ana, ines, clock):
+    asked = request(ana)
+    without_ines(ines, clock.now(), closes=15)
+    action = DENY.format(asked.id)
+    page = clinician.get(action)
+    assert 'name="horario"' not in page.text
+    assert "Por qué no hay horarios" in page.text
+    assert "Inés Peña Ordóñez no atiende en una parte de esas fechas." in page.text
+    assert "Denegar sin ofrecer horarios" in page.text
+    found = taps(page)
+    told = {re.sub(r"\d+", "N", said): value for said, value in found.items()}
+    assert told == {
+        "En Consultorio Norte hay N horarios": "otro_consultorio",
+        "Con otro profesional hay N horarios": "otro_profesional",
+    }
+    sent = fields(page, action) | {"nota": ["Con gusto"], "hacer": ["otro_consultorio"]}
+    after = clinician.post(action, data=sent)
+    assert 'id="otro_consultorio" name="otro_consultorio" value="1" checked' in after.text
+    assert "Consultorio Norte" in after.text
+    assert "Con gusto" in after.text
+    assert "Denegar y ofrecer 3 horarios" in after.text
+
+
+def test_a_count_is_how_many_times_the_tap_opens(clinician, ana, ines, clock):
+    asked = request(ana)
+    without_ines(ines, clock.now(), closes=15)
+    found = taps(clinician.get(DENY.format(asked.id)))
+    for clinician_key, place, said in (
+        ("ines", "norte", "En Consultorio Norte hay {} horarios"),
+        ("oscar", "centro", "Con otro profesional hay {} horarios"),
+    ):
+        other = wish(clinician=clinician_key, location=place, client=own_client(ana))
+        zone, today = plan().zone(None), clock.now().date()
+        (count,) = count_free([(other, today)], zone=zone, now=clock.now())
+        assert said.format(count) in found
+
+
+def test_a_tap_takes_away_what_was_narrowed(clinician, ana):
+    asked = request(ana)
+    narrow = {"no_antes": "05:00", "no_despues": "06:00", "desde": "2027-03-02"}
+    page = search(clinician, asked, **narrow)
+    (said,) = [said for said in taps(page) if said.startswith("A otras horas del día hay")]
+    part = search(clinician, asked, **narrow | {"hacer": taps(page)[said]})
+    assert len(ticked(part)) == 3
+    assert 'name="no_antes" type="time" value=""' in part.text
+    assert 'name="desde" type="date" value="2027-03-02"' in part.text
+    assert '<legend tabindex="-1" autofocus>' in part.text
+
+
+def test_a_day_too_short_for_five_says_so_and_offers_more_days(clinician, ana):
+    asked = request(ana)
+    page = search(clinician, asked, desde="2027-03-05", hasta="2027-03-05")
+    assert 0 < page.text.count('name="horario"') < 5
+    assert "Por qué no hay más" in page.text
+    assert any(said.startswith("Si busca más días hay") for said in taps(page))
+
+
+def test_what_no_tap_can_change_is_said(clinician, ana, bruno, ines, clock):
+    Clinician.update(max_sessions_day=1).where(Clinician.id == ines.clinician_id).execute()
+    Practice.update(revision=Practice.revision + 1).execute()
+    confirmed_session(bruno, ines, at(9, 10))
+    asked = request(ana, at(11, 10))
+    page = search(clinician, asked, desde="2027-03-09", hasta="2027-03-09")
+    assert 'name="horario"' not in page.text
+    assert "Inés Peña Ordóñez ya tiene todas sus sesiones en algunos de esos días." in page.text
+
+
+def test_a_lack_of_rooms_names_the_office_and_the_part_of_the_day(clinician, ana, ines):
+    asked = request(ana)
+    Room.update(active=False).where(Room.key == "c1").execute()
+    Room.update(active=False).where(Room.key == "c2").execute()
+    Practice.update(revision=Practice.revision + 1).execute()
+    page = clinician.get(DENY.format(asked.id)).text
+    assert "Sin sala libre en Consultorio Centro por las mañanas y por las tardes." in page
+
+
+def test_five_proposals_need_no_explanation(clinician, ana):
+    page = clinician.get(DENY.format(request(ana).id)).text
+    assert "Por qué no hay" not in page
+
+
+@pytest.mark.parametrize("tap", ["nada", "video+nada", "+++", "x" * 5000, "buscar+horas"])
+def test_a_tap_on_nothing_is_still_a_page(clinician, ana, tap):
+    assert clinician.post(DENY.format(request(ana).id), data={"hacer": tap}).status_code == 200
 
 
 @pytest.mark.parametrize(

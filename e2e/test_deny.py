@@ -1,0 +1,77 @@
+"""A denial in the clinician's hand: see each proposed day, search otherwise, offer what suits."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from booking.models import Account, Appointment, OfferedSlot
+from e2e.pages.deny import DenyPage
+from e2e.pages.staff import StaffPage
+from e2e.site import Site
+from tests.builders import at, request
+
+pytestmark = pytest.mark.e2e
+
+INES = "ines@alameda.example"
+
+
+@pytest.fixture
+def asked(site: Site, ana: str) -> Appointment:
+    return request(Account.get(Account.email == ana), at(5, 10))
+
+
+@pytest.fixture
+def deny(
+    open_phone: Callable[[], Page], site: Site, asked: Appointment, javascript: bool
+) -> DenyPage:
+    """The deny page of Ana's request, open on the clinician's phone."""
+    clinician = StaffPage(open_phone(), site)
+    clinician.sign_in(INES)
+    clinician.open_first_request()
+    found = DenyPage(clinician.page, javascript=javascript)
+    found.open()
+    return found
+
+
+def test_every_proposal_shows_its_day_and_nothing_leaves_the_screen(deny: DenyPage) -> None:
+    expect(deny.proposals()).to_have_count(5)
+    expect(deny.days()).to_have_count(5)
+    expect(deny.days().first).to_have_attribute("aria-label", re.compile("este horario"))
+    deny.expect_nothing_wider_than_the_phone()
+
+
+def test_a_wider_search_keeps_the_note_and_ones_own_ticks(deny: DenyPage) -> None:
+    deny.tick_only(1)
+    chosen = deny.ticked()
+    deny.write_note("Con gusto le veo otro día.")
+    deny.widen("También por videollamada")
+    deny.expect_focus_on("También por videollamada")
+    deny.narrow("No antes de las", "12:00")
+    deny.search()
+    assert deny.ticked() == chosen
+    deny.expect_note("Con gusto le veo otro día.")
+    deny.send("Denegar y ofrecer 1 horario")
+    assert OfferedSlot.select().count() == 1
+    assert Appointment.get().note == "Con gusto le veo otro día."
+
+
+def test_a_narrower_search_proposes_only_what_fits(deny: DenyPage) -> None:
+    deny.narrow("Desde el día", "2027-03-22")
+    deny.search()
+    expect(deny.proposals()).to_have_count(5)
+    expect(deny.proposals().first).to_have_accessible_name(
+        re.compile("(2[2-9]|3[01]) de marzo|abril")
+    )
+    deny.send("Denegar y ofrecer 3 horarios")
+
+
+def test_what_is_wrong_in_a_control_is_said_beside_it(deny: DenyPage) -> None:
+    deny.narrow("No antes de las", "12:00")
+    deny.narrow("No después de las", "10:00")
+    deny.search()
+    expect(deny.control("No después de las")).to_have_accessible_description(
+        "La última hora no puede ser anterior a la primera."
+    )
+    expect(deny.control("No después de las")).to_have_value("10:00")
