@@ -16,6 +16,7 @@ from booking.availability import (
     minutes,
     plan,
     request_for,
+    room_for,
     room_swaps,
     wall,
     wish_of,
@@ -106,8 +107,8 @@ def still_free(problem: solver.Problem, slot: Slot) -> Slot | None:
     start = minutes(slot.starts_at)
     if set(candidates.broken_rules(problem, request, place, start)) - STAFF_MAY_WAIVE:
         return None
-    rooms = candidates.free_rooms(problem, request, place, start)
-    return replace(slot, room_id=_id(next(iter(rooms), None)))
+    room, swaps = room_for(problem, request, place, start)
+    return replace(slot, room_id=room, swaps=swaps)
 
 
 def problem_for(

@@ -603,7 +603,7 @@ def slot(
     for row in problem.busy:
         load[row.clinician] += 1
     place = min(free, key=lambda p: (load[p.clinician], int(p.clinician)))
-    room, swaps = _room(problem, request, place, start, keep_room)
+    room, swaps = room_for(problem, request, place, start, keep_room)
     sits = None if place.location is None else int(place.location)
     return Slot(
         starts_at=starts_at,
@@ -617,12 +617,12 @@ def slot(
     )
 
 
-def _room(
+def room_for(
     problem: solver.Problem,
     request: solver.Request,
     place: Place,
     start: int,
-    keep_room: int | None,
+    keep_room: int | None = None,
 ) -> tuple[int | None, tuple[RoomSwap, ...]]:
     """The room that a session gets at a place where it is free, and who has to leave it."""
     if str(keep_room) in candidates.free_rooms(problem, request, place, start):

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 import solver
 from booking import alternatives, gateway, operations
 from booking.alternatives import PROPOSALS, Alternatives, Search, still_free
-from booking.availability import NotFree, Slot, instant, minutes, plan, wish_of
+from booking.availability import NotFree, RoomSwap, Slot, instant, minutes, plan, wish_of
 from booking.gateway import ChangedMeanwhile
 from booking.language import speech_of
 from booking.letters import preview
@@ -239,6 +239,14 @@ class Denial:
         return self.searching and self.form.get("hacer") != "buscar"
 
     @cached_property
+    def _moves(self) -> dict[RoomSwap, queries.RoomChange]:
+        return queries.room_changes(swap for option in self.options for swap in option.slot.swaps)
+
+    def moves_of(self, slot: Slot) -> list[queries.RoomChange]:
+        """Who changes rooms if the slot is offered."""
+        return [self._moves[swap] for swap in slot.swaps]
+
+    @cached_property
     def ticked(self) -> list[Slot]:
         """The slots that the page will show as ticked."""
         if self._only_preview:
@@ -420,5 +428,6 @@ def _deny_page(denial: Denial, *, status: int = 200, alert: str = "") -> Respons
         place_of=lambda slot: the.locations.get(slot.location_id or 0),
         room_of=lambda slot: the.rooms.get(slot.room_id or 0),
         clinician_of=lambda slot: the.clinicians[slot.clinician_id],
+        moves_of=denial.moves_of,
         reasons=words.reasons,
     )

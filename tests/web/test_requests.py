@@ -18,8 +18,9 @@ from booking.models import (
     Practice,
     Room,
 )
-from booking.operations import block_time, cancel, decline_offers, take_offer
-from tests.builders import at, confirmed_session, own_client, request, wish
+from booking.operations import ask, block_time, cancel, decline_offers, take_offer
+from tests.builders import NOW, at, confirmed_session, own_client, request, wish
+from tests.conftest import add_minor
 
 ACCEPT, DENY, UNDO = (
     "/solicitudes/{}/aceptar",
@@ -678,3 +679,23 @@ def test_no_form_is_so_odd_that_it_breaks_the_portal(clinician, ana, data):
         assert clinician.post(action.format(asked.id), data=data).status_code in (200, 409, 422)
     assert state(asked) is State.REQUESTED
     assert OutboxMessage.select().where(OutboxMessage.version > 1).count() == 0
+
+
+def test_a_proposal_says_who_would_change_rooms(clinician, ana, bruno, ines):
+    """Óscar's session sits in the room with toys, which the child that Inés denies needs."""
+    child = add_minor(ana, "Luz Ruiz")
+    asked = ask(
+        wish(service="infantil", client=child), at(11, 10), client=child, account=ana, now=NOW
+    )
+    moved = request(bruno, at(10, 9, 30), clinician="oscar")
+    Appointment.update(room=Room.get(Room.key == "c2")).where(Appointment.id == moved.id).execute()
+    with gateway.change(gateway.SYSTEM, now=NOW) as tx:
+        tx.touch(moved)
+    search = "?desde=2027-03-10&hasta=2027-03-10&no_antes=10:00&no_despues=10:00"
+    page = clinician.get(DENY.format(asked.id) + search)
+    when = "miércoles, 10 de marzo, a las 9:30\u00a0a.\u00a0m."
+    assert f"La sesión del {when} pasa de Sala 2 a Sala 1." in page.text
+    form = fields(page, DENY.format(asked.id))
+    assert clinician.post(DENY.format(asked.id), data=form).status_code == 303
+    assert Appointment.get_by_id(moved.id).room.key == "c1"
+    assert OfferedSlot.get().room.key == "c2"
