@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from booking import gateway
 from booking.models import Account, Appointment, OfferedSlot
+from booking.operations import block_time
 from e2e.pages.deny import DenyPage
 from e2e.pages.staff import StaffPage
-from e2e.site import Site
+from e2e.site import NOW, Site
 from tests.builders import at, request
 
 pytestmark = pytest.mark.e2e
@@ -64,6 +67,29 @@ def test_a_narrower_search_proposes_only_what_fits(deny: DenyPage) -> None:
     expect(deny.proposals().first).to_have_accessible_name(
         re.compile("(2[2-9]|3[01]) de marzo|abril")
     )
+    deny.send("Denegar y ofrecer 3 horarios")
+
+
+def test_where_nothing_is_free_a_tap_on_a_count_finds_it(
+    open_phone: Callable[[], Page], site: Site, asked: Appointment, javascript: bool
+) -> None:
+    staff = Account.get(Account.email == INES)
+    assert staff.clinician_id is not None
+    for day in range(62):
+        start = at(1, 8) + timedelta(days=day)
+        end = start + timedelta(hours=7)
+        block_time(staff.clinician_id, start, end, reason="", actor=gateway.staff(staff), now=NOW)
+    clinician = StaffPage(open_phone(), site)
+    clinician.sign_in(INES)
+    clinician.open_first_request()
+    deny = DenyPage(clinician.page, javascript=javascript)
+    deny.open()
+    expect(deny.proposals()).to_have_count(0)
+    deny.write_note("Nos vemos en Norte.")
+    deny.tap("En Consultorio Norte hay")
+    expect(deny.control("También en otro consultorio")).to_be_checked()
+    expect(deny.proposals().first).to_have_accessible_name(re.compile("Consultorio Norte"))
+    deny.expect_note("Nos vemos en Norte.")
     deny.send("Denegar y ofrecer 3 horarios")
 
 

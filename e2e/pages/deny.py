@@ -35,6 +35,11 @@ class DenyPage:
         for index, box in enumerate(self.proposals().all()):
             box.set_checked(index == number)
 
+    def tap(self, words: str) -> None:
+        """A count of the explanation: «En Consultorio Norte hay 3 horarios»."""
+        self.page.get_by_role("button", name=words).click()
+        expect(self.proposals().first).to_be_visible()
+
     def write_note(self, text: str) -> None:
         self.page.get_by_label("Nota para el cliente (opcional)").fill(text)
 
@@ -55,8 +60,9 @@ class DenyPage:
         if not self.javascript:
             yield
             return
-        with self.page.expect_response(re.compile("hacer=buscar")):
+        with self.page.expect_response(re.compile("hacer=buscar")) as answer:
             yield
+        assert "nota=" not in answer.value.url  # What is told to a client stands in no log.
         expect(self.page.get_by_text("Buscando…")).to_be_hidden()
 
     def widen(self, label: str) -> None:

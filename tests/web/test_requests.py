@@ -459,10 +459,13 @@ def test_a_tap_takes_away_what_was_narrowed(clinician, ana):
 
 def test_a_day_too_short_for_five_says_so_and_offers_more_days(clinician, ana):
     asked = request(ana)
-    page = search(clinician, asked, desde="2027-03-05", hasta="2027-03-05")
+    page = search(clinician, asked, desde="2027-03-09", hasta="2027-03-09")
     assert 0 < page.text.count('name="horario"') < 5
     assert "Por qué no hay más" in page.text
-    assert any(said.startswith("Si busca más días hay") for said in taps(page))
+    assert {" ".join(said.split()[:3]) for said in taps(page)} == {
+        "Si busca más",
+        "En Consultorio Norte",
+    }
 
 
 def test_what_no_tap_can_change_is_said(clinician, ana, bruno, ines, clock):
@@ -480,8 +483,11 @@ def test_a_lack_of_rooms_names_the_office_and_the_part_of_the_day(clinician, ana
     Room.update(active=False).where(Room.key == "c1").execute()
     Room.update(active=False).where(Room.key == "c2").execute()
     Practice.update(revision=Practice.revision + 1).execute()
-    page = clinician.get(DENY.format(asked.id)).text
-    assert "Sin sala libre en Consultorio Centro por las mañanas y por las tardes." in page
+    page = clinician.get(DENY.format(asked.id))
+    assert "Sin sala libre en Consultorio Centro por las mañanas y por las tardes." in page.text
+    (video,) = [value for said, value in taps(page).items() if said.startswith("Por videollamada")]
+    after = search(clinician, asked, hacer=video)
+    assert after.text.count("</strong> · Videollamada") == 5
 
 
 def test_five_proposals_need_no_explanation(clinician, ana):
