@@ -272,17 +272,7 @@ def facts(
     across midnight and for travel.
     """
     first, last = since - ONE_DAY, until + ONE_DAY
-    blocked: defaultdict[int, list[solver.Window]] = defaultdict(list)
-    for clinician_id, start, end in tuples(
-        BlockedTime.select(BlockedTime.clinician, BlockedTime.starts_at, BlockedTime.ends_at)
-        .where(
-            BlockedTime.starts_at < last,
-            BlockedTime.ends_at > first,
-            BlockedTime.removed_at.is_null(),
-        )
-        .order_by(BlockedTime.id)
-    ):
-        blocked[clinician_id].append(solver.Window(minutes(start), minutes(end)))
+    absences, outages = _blocked(first, last)
     days = [first.date() + timedelta(days=n) for n in range((last - first).days + 2)]
     always = (solver.Window(minutes(first), minutes(last)),)
     problem = solver.Problem(
@@ -309,7 +299,7 @@ def facts(
                 blocks=tuple(
                     block for day in days if row.active for block in the.blocks(row.id, day)
                 ),  # Whoever left has no hours, but may still have sessions.
-                absences=tuple(blocked[row.id]),
+                absences=tuple(absences[row.id]),
                 max_sessions_day=row.max_sessions_day,
                 min_notice=the.notice(row),
                 horizon_days=the.horizon(row),
@@ -318,8 +308,40 @@ def facts(
         ),
         busy=_busy(first, last),
         requests=requests,
+        outages=tuple(outages),
     )
     return solver.validate(problem)
+
+
+def _blocked(
+    first: datetime, last: datetime
+) -> tuple[dict[int, list[solver.Window]], list[solver.Outage]]:
+    """When clinicians are away, by clinician, and when rooms and offices are closed."""
+    absences: defaultdict[int, list[solver.Window]] = defaultdict(list)
+    outages: list[solver.Outage] = []
+    for clinician, room, location, start, end in tuples(
+        BlockedTime.select(
+            BlockedTime.clinician,
+            BlockedTime.room,
+            BlockedTime.location,
+            BlockedTime.starts_at,
+            BlockedTime.ends_at,
+        )
+        .where(
+            BlockedTime.starts_at < last,
+            BlockedTime.ends_at > first,
+            BlockedTime.removed_at.is_null(),
+        )
+        .order_by(BlockedTime.id)
+    ):
+        window = solver.Window(minutes(start), minutes(end))
+        if clinician is not None:
+            absences[clinician].append(window)
+        elif room is not None:
+            outages.append(solver.Outage(window=window, room=str(room)))
+        else:
+            outages.append(solver.Outage(window=window, location=str(location)))
+    return absences, outages
 
 
 def _service(row: Service) -> solver.Service:

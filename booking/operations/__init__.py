@@ -1,13 +1,21 @@
 """Every verb of the domain: one function, one transaction each."""
 
 from booking.operations.agenda import block_time, book, cancel_for_client, close, unblock_time
-from booking.operations.deciding import accept, deny, undo
+from booking.operations.deciding import accept, deny, displace, undo
 from booking.operations.people import (
     add_client,
     add_minor,
     add_partner,
     set_language,
     update_account,
+)
+from booking.operations.replanning import (
+    adjust,
+    approve,
+    plan_for,
+    report_absence,
+    search_again,
+    stop,
 )
 from booking.operations.requesting import ask, cancel, decline_offers, take_offer
 
@@ -16,6 +24,8 @@ __all__ = [
     "add_client",
     "add_minor",
     "add_partner",
+    "adjust",
+    "approve",
     "ask",
     "block_time",
     "book",
@@ -24,7 +34,12 @@ __all__ = [
     "close",
     "decline_offers",
     "deny",
+    "displace",
+    "plan_for",
+    "report_absence",
+    "search_again",
     "set_language",
+    "stop",
     "take_offer",
     "unblock_time",
     "undo",

@@ -81,34 +81,66 @@ def deny(
             _still_open(appointment, now)
         elif has_rival(appointment):  # Else, denied already: other slots may be offered.
             raise ChangedMeanwhile(appointment.id)
-        practice = plan().practice
         asked_until = int(appointment.answer_by.timestamp()) if appointment.answer_by else 0
-        held = [
-            (slot, policy.offer_held_until(practice, slot.starts_at, now=now))
-            for slot in _checked(appointment, offers, now)
-        ]
-        answer_by = max((until for _, until in held), default=None)
+        slots = _checked(appointment, offers, now)
         tx.apply(
             appointment,
-            Event.OFFER if held else Event.DENY,
-            detail={"answer_by": asked_until, "offers": len(held)},
+            Event.OFFER if slots else Event.DENY,
+            detail={"answer_by": asked_until, "offers": len(slots)},
             decided_at=now,
             note=note,
-            **NOTHING_PENDING
-            | {
-                "answer_by": answer_by,
-                "halfway_at": answer_by and policy.halfway(now, answer_by),
-            },
+            **NOTHING_PENDING | _hold(appointment, slots, now),
         )
-        for rank, (slot, until) in enumerate(held, start=1):
-            OfferedSlot.create(
-                appointment=appointment,
-                rank=rank,
-                held_until=until,
-                **slot_columns(slot),
-            )
-        _owe_after_undo(Kind.SLOTS_OFFERED if held else Kind.REQUEST_DENIED, appointment, now)
+        _owe_after_undo(Kind.SLOTS_OFFERED if slots else Kind.REQUEST_DENIED, appointment, now)
         return tx.answer(appointment)
+
+
+@once(Appointment)
+def displace(
+    appointment_id: int,
+    *,
+    version: int,
+    actor: Actor,
+    offers: tuple[Slot, ...],
+    now: datetime,
+    key: Key | None = None,
+) -> Appointment:
+    """The practice cannot hold a session: its time is freed, and the client chooses another one.
+
+    Raises:
+        ChangedMeanwhile: it is not the session that was seen, or the client is moving it already.
+        NotFree: one of the slots went meanwhile.
+        OffersOverlap: two of them are at the same time.
+    """
+    with gateway.change(actor, now=now, key=key) as tx:
+        appointment = tx.appointment(appointment_id, version=version)
+        stands = appointment.status is State.CONFIRMED and appointment.starts_at > now
+        owed = appointment.displaced_at is not None and appointment.status is not State.OFFERED
+        if not (stands or owed) or not offers or has_rival(appointment):
+            raise ChangedMeanwhile(appointment_id)
+        slots = _checked(appointment, offers, now)
+        tx.apply(
+            appointment,
+            Event.DISPLACE,
+            detail={"offers": len(slots)},
+            decided_at=now,
+            **NOTHING_PENDING | _hold(appointment, slots, now) | {"displaced_at": now},
+        )
+        notifications.owe(Kind.SESSION_DISPLACED, appointment, now=now)
+        return tx.answer(appointment)
+
+
+def _hold(appointment: Appointment, slots: list[Slot], now: datetime) -> dict[str, datetime]:
+    """Keep the slots for the client; the columns that say until when there is something to take."""
+    practice = plan().practice
+    ends = [policy.offer_held_until(practice, slot.starts_at, now=now) for slot in slots]
+    for rank, (slot, until) in enumerate(zip(slots, ends, strict=True), start=1):
+        OfferedSlot.create(
+            appointment=appointment, rank=rank, held_until=until, **slot_columns(slot)
+        )
+    if not ends:
+        return {}
+    return {"answer_by": max(ends), "halfway_at": policy.halfway(now, max(ends))}
 
 
 def _checked(appointment: Appointment, offers: tuple[Slot, ...], now: datetime) -> list[Slot]:
