@@ -1,5 +1,6 @@
 """Sessions that lose their time → one problem for the solver; its joint plan → slots to offer."""
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -153,7 +154,7 @@ class Standing(StrEnum):
 
 
 def standing(
-    row: ReplanRow, blocked: BlockedTime, *, moving: frozenset[int], now: datetime
+    row: ReplanRow, blocked: BlockedTime, *, moving: Container[int], now: datetime
 ) -> Standing:
     """Where a row is now; `moving` are the sessions that undecided requests would replace."""
     appointment: Appointment = row.appointment
@@ -174,13 +175,13 @@ def standing(
     return Standing.GONE
 
 
-def moving_among(appointments: list[Appointment]) -> frozenset[int]:
-    """Which of these sessions an undecided request would replace."""
-    rows = Appointment.select(Appointment.replaces).where(
+def moving_among(appointments: list[Appointment]) -> dict[int, int]:
+    """Which of these sessions an undecided request would replace, and which request."""
+    rows = Appointment.select(Appointment.replaces, Appointment.id).where(
         Appointment.replaces.in_([appointment.id for appointment in appointments]),
         Appointment.state.in_([State.REQUESTED, State.OFFERED]),
     )
-    return frozenset(id_ for (id_,) in tuples(rows))
+    return dict(tuples(rows))
 
 
 def open_rows(replan: Replan, *, now: datetime) -> list[ReplanRow]:

@@ -328,6 +328,11 @@ def booked_within(blocked: BlockedTime) -> list[Item]:
     return sorted(found, key=lambda item: item.starts_at)
 
 
+def holds_within(blocked: BlockedTime) -> list[Item]:
+    """Slots kept for clients who cannot have them any more."""
+    return sorted(_holds(plan(), within(blocked, OfferedSlot)), key=lambda item: item.starts_at)
+
+
 def plan_of(blocked: BlockedTime) -> int | None:
     """The joint plan for what is booked in a blocked time, if there is one."""
     found = Replan.get_or_none(Replan.blocked == blocked)
