@@ -19,6 +19,7 @@ from booking.web.clients import bp as clients
 from booking.web.demo import bp as demo
 from booking.web.new_appointment import bp as new_appointment
 from booking.web.portal import bp as portal
+from booking.web.replans import bp as replans
 from booking.web.requests import bp as requests
 
 
@@ -37,7 +38,7 @@ def create_app(
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=64 * 1024,
-        MAX_FORM_PARTS=100,
+        MAX_FORM_PARTS=600,  # A plan has up to 500 rows to tick.
         SESSION_COOKIE_NAME="__Host-citas" if settings.secure else "citas",
         SESSION_COOKIE_SECURE=settings.secure,
         SESSION_COOKIE_SAMESITE="Lax",
@@ -69,6 +70,7 @@ def create_app(
         new_appointment,
         requests,
         agenda,
+        replans,
         clients,
         *([demo] if settings.demo else []),
     ):

@@ -78,7 +78,7 @@ def propose(appointment: Appointment, search: Search, *, now: datetime) -> Alter
         result = solver.greedy(problem)
     return Alternatives(
         found=tuple(
-            Alternative(_slot(found), found.rank, found.cost, tuple(found.reasons))
+            Alternative(slot_from(found), found.rank, found.cost, tuple(found.reasons))
             for found in result.proposals
         ),
         proven=result.proven,
@@ -184,7 +184,8 @@ def _minutes_of_day(search: Search) -> tuple[int, int] | None:
     return search.not_before or 0, latest
 
 
-def _slot(found: solver.Proposal) -> Slot:
+def slot_from(found: solver.Proposal) -> Slot:
+    """A proposal in our own terms."""
     return Slot(
         starts_at=instant(found.start),
         ends_at=instant(found.end),

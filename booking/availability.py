@@ -7,7 +7,7 @@ come from `solver.candidates`, so they cannot disagree.
 from collections import defaultdict
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -295,17 +295,7 @@ def facts(
     across midnight and for travel.
     """
     first, last = since - ONE_DAY, until + ONE_DAY
-    blocked: defaultdict[int, list[solver.Window]] = defaultdict(list)
-    for clinician_id, start, end in tuples(
-        BlockedTime.select(BlockedTime.clinician, BlockedTime.starts_at, BlockedTime.ends_at)
-        .where(
-            BlockedTime.starts_at < last,
-            BlockedTime.ends_at > first,
-            BlockedTime.removed_at.is_null(),
-        )
-        .order_by(BlockedTime.id)
-    ):
-        blocked[clinician_id].append(solver.Window(minutes(start), minutes(end)))
+    absences, outages = _blocked(first, last)
     days = [first.date() + timedelta(days=n) for n in range((last - first).days + 2)]
     always = (solver.Window(minutes(first), minutes(last)),)
     problem = solver.Problem(
@@ -332,7 +322,7 @@ def facts(
                 blocks=tuple(
                     block for day in days if row.active for block in the.blocks(row.id, day)
                 ),  # Whoever left has no hours, but may still have sessions.
-                absences=tuple(blocked[row.id]),
+                absences=tuple(absences[row.id]),
                 max_sessions_day=row.max_sessions_day,
                 min_notice=the.notice(row),
                 horizon_days=the.horizon(row),
@@ -341,8 +331,40 @@ def facts(
         ),
         busy=_busy(the, first, last, now),
         requests=requests,
+        outages=tuple(outages),
     )
     return solver.validate(problem)
+
+
+def _blocked(
+    first: datetime, last: datetime
+) -> tuple[dict[int, list[solver.Window]], list[solver.Outage]]:
+    """When clinicians are away, by clinician, and when rooms and offices are closed."""
+    absences: defaultdict[int, list[solver.Window]] = defaultdict(list)
+    outages: list[solver.Outage] = []
+    for clinician, room, location, start, end in tuples(
+        BlockedTime.select(
+            BlockedTime.clinician,
+            BlockedTime.room,
+            BlockedTime.location,
+            BlockedTime.starts_at,
+            BlockedTime.ends_at,
+        )
+        .where(
+            BlockedTime.starts_at < last,
+            BlockedTime.ends_at > first,
+            BlockedTime.removed_at.is_null(),
+        )
+        .order_by(BlockedTime.id)
+    ):
+        window = solver.Window(minutes(start), minutes(end))
+        if clinician is not None:
+            absences[clinician].append(window)
+        elif room is not None:
+            outages.append(solver.Outage(window=window, room=str(room)))
+        else:
+            outages.append(solver.Outage(window=window, location=str(location)))
+    return absences, outages
 
 
 def _service(row: Service) -> solver.Service:
@@ -366,12 +388,16 @@ def _service(row: Service) -> solver.Service:
 KINDS = {
     State.CONFIRMED.value: solver.BusyKind.CONFIRMED,
     State.REQUESTED.value: solver.BusyKind.PENDING,
-    State.OFFERED.value: solver.BusyKind.HELD,
 }
 
 
+def busy_ref(chain: int, appointment_id: int, offer_id: int | None = None) -> str:
+    """What the solver calls a row: by its chain, then the appointment, then the slot on offer."""
+    return f"{chain}:{appointment_id}:{offer_id or ''}"
+
+
 def _busy(the: Plan, first: datetime, last: datetime, now: datetime) -> tuple[solver.Busy, ...]:
-    """What is taken; each row's name begins with the chain that it belongs to.
+    """What is taken.
 
     Sessions may change rooms among themselves, unless a room is pinned, or they begin so soon
     that somebody may already be on the way to a door.
@@ -437,8 +463,8 @@ def _busy(the: Plan, first: datetime, last: datetime, now: datetime) -> tuple[so
             others = tuple(r for r in the.rooms_for(service, place) if r != str(room))
         busy.append(
             solver.Busy(
-                ref=f"{chain}:{appointment}:{id_ if letter == 'o' else ''}",
-                kind=KINDS[state],
+                ref=busy_ref(chain, appointment, id_ if letter == "o" else None),
+                kind=KINDS[state] if letter == "a" else solver.BusyKind.HELD,
                 start=minutes(start),
                 end=minutes(end),
                 clinician=str(clinician),
@@ -633,11 +659,25 @@ def room_for(
 
 def room_swaps(swaps: Iterable[Swap]) -> tuple[RoomSwap, ...]:
     """The solver's swaps in the book's terms."""
-    return tuple(
-        RoomSwap(int(appointment), int(offer) if offer else None, int(swap.room))
-        for swap in swaps
-        for _, appointment, offer in [swap.ref.split(":")]
-    )
+    return tuple(RoomSwap(*named, int(swap.room)) for swap in swaps if (named := _named(swap.ref)))
+
+
+def with_swaps(rows: Iterable[solver.Busy], swaps: Iterable[RoomSwap]) -> tuple[solver.Busy, ...]:
+    """What is taken once these have changed rooms; they do not change again."""
+    moved = {(swap.appointment_id, swap.offer_id): str(swap.room_id) for swap in swaps}
+    found = []
+    for row in rows:
+        named = _named(row.ref)
+        if named in moved:
+            row = replace(row, room=moved[named], other_rooms=())
+        found.append(row)
+    return tuple(found)
+
+
+def _named(ref: str) -> tuple[int, int | None] | None:
+    """The appointment, and the slot on offer, of a row of the book."""
+    _, appointment, *offer = ref.split(":")
+    return (int(appointment), int(offer[0]) if offer[0] else None) if offer else None
 
 
 def wish_of(appointment: Appointment) -> Wish:

@@ -9,7 +9,7 @@ import waitress
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
-from booking import db, demo, practice_file, solving, worker
+from booking import db, demo, planner, practice_file, solving, worker
 from booking.clock import Clock
 from booking.mailer import Mailer
 from booking.models import Appointment, Practice
@@ -117,7 +117,10 @@ def serve(port: int, host: str) -> None:
 def work() -> None:
     """The worker as its own process."""
     _need_practice()
-    worker.loop(*_pieces(), threading.Event())
+    stop = threading.Event()
+    clock, mailer, settings = _pieces()
+    planner.start(clock, stop)
+    worker.loop(clock, mailer, settings, stop)
 
 
 def _need_practice() -> None:
@@ -142,7 +145,9 @@ def _refuse_busy_port(port: int) -> None:
 
 def _serve(port: int, host: str = "127.0.0.1") -> None:
     solving.warm_up()
-    stop = worker.start(*_pieces())
+    clock, mailer, settings = _pieces()
+    stop = worker.start(clock, mailer, settings)
+    planner.start(clock, stop)
     try:
         waitress.serve(
             current_app._get_current_object(),  # type: ignore[attr-defined] # The application itself.

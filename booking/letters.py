@@ -65,15 +65,15 @@ class About:
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        return self._told(self.say.gettext("Fecha y hora"), self.when)
+        return self.told(self.say.gettext("Fecha y hora"), self.when)
 
     @property
     def wished(self) -> list[tuple[str, str]]:
         """The facts of a wish that did not come true, which must not read like an appointment."""
         asked = self.say.moment(self.appointment.asked_starts_at, self.zone)
-        return self._told(self.say.gettext("Horario que pidió"), asked)
+        return self.told(self.say.gettext("Horario que pidió"), asked)
 
-    def _told(self, label: str, moment: str) -> list[tuple[str, str]]:
+    def told(self, label: str, moment: str) -> list[tuple[str, str]]:
         zone = self.say.zone_name(self.zone)
         return [(label, f"{moment} ({zone})"), (self.say.gettext("Lugar"), self.place)]
 
@@ -157,22 +157,41 @@ def slots_offered(a: About) -> Letter:
         _("Elija otro horario para su cita"),
         [
             _("No es posible atenderle en el horario que pidió."),
-            a.say.ngettext(
-                "Le ofrecemos %(n)s horario, que ya está guardado para usted. Con un toque queda"
-                " confirmado.",
-                "Le ofrecemos %(n)s horarios, que ya están guardados para usted. Con un toque, el"
-                " que elija queda confirmado.",
-                a.offers,
-            ),
-            a.say.ngettext(
-                "Se lo guardamos hasta el %(when)s.",
-                "Se los guardamos hasta el %(when)s.",
-                a.offers,
-                when=a.answer_by,
-            ),
+            *_held_for_you(a),
             a.old_stands,
         ],
         a.wished,
+        _("Reprogramar"),
+    )
+
+
+def _held_for_you(a: About) -> list[str]:
+    return [
+        a.say.ngettext(
+            "Le ofrecemos %(n)s horario, que ya está guardado para usted. Con un toque queda"
+            " confirmado.",
+            "Le ofrecemos %(n)s horarios, que ya están guardados para usted. Con un toque, el"
+            " que elija queda confirmado.",
+            a.offers,
+        ),
+        a.say.ngettext(
+            "Se lo guardamos hasta el %(when)s.",
+            "Se los guardamos hasta el %(when)s.",
+            a.offers,
+            when=a.answer_by,
+        ),
+    ]
+
+
+def session_displaced(a: About) -> Letter:
+    _ = a.say.gettext
+    return Letter(
+        _("Elija otro horario para su cita"),
+        [
+            _("Lo sentimos: el consultorio tuvo que mover su cita, que ya no será a esta hora."),
+            *_held_for_you(a),
+        ],
+        a.told(_("Horario que tenía"), a.when),
         _("Reprogramar"),
     )
 
@@ -244,15 +263,18 @@ def appointment_moved(a: About) -> Letter:
 
 def appointment_cancelled(a: About) -> Letter:
     _ = a.say.gettext
-    by_practice = a.appointment.status is State.CANCELLED_BY_PRACTICE
+    if a.appointment.displaced_at is not None:
+        why = _(
+            "El consultorio tuvo que mover esta cita y no quedó elegido otro horario. Le buscaremos"
+            " otro; también puede pedirlo en el portal."
+        )
+    elif a.appointment.status is State.CANCELLED_BY_PRACTICE:
+        why = _("El consultorio canceló esta cita. Puede pedir otra en el portal.")
+    else:
+        why = _("Usted canceló esta cita. Puede pedir otra cuando quiera.")
     return Letter(
         _("Su cita fue cancelada"),
-        [
-            _("El consultorio canceló esta cita. Puede pedir otra en el portal.")
-            if by_practice
-            else _("Usted canceló esta cita. Puede pedir otra cuando quiera."),
-            a.old_stands,
-        ],
+        [why, a.old_stands],
         a.facts,
         _("Ir a mis citas"),
         calendar=Method.CANCEL if a.invited else None,
@@ -417,7 +439,7 @@ def _about(
         OfferedSlot.select()
         .where(OfferedSlot.appointment == appointment, OfferedSlot.state == OfferState.HELD)
         .count()
-        if message.kind == Kind.SLOTS_OFFERED
+        if message.kind in (Kind.SLOTS_OFFERED, Kind.SESSION_DISPLACED)
         else 0
     )
     invited = bool(message.context.get("invited"))

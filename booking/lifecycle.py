@@ -35,6 +35,8 @@ class Event(StrEnum):
     LATE_CANCEL = "late_cancel"
     CANCEL_BY_PRACTICE = "cancel_by_practice"
     DISPLACE = "displace"  # The practice has to move a session and offers other slots.
+    GIVE_UP = "give_up"  # None of the slots suits for a session that the practice had to move.
+    RUN_OUT = "run_out"  # None of those was chosen in time.
     REPLACE = "replace"  # Another appointment took this one's place.
     UNDO = "undo"  # «Deshacer», right after a decision.
     ATTEND = "attend"
@@ -59,6 +61,8 @@ LEGAL: dict[tuple[State, Event], State] = {
     (State.OFFERED, Event.LAPSE): State.DENIED,
     (State.OFFERED, Event.CANCEL): State.CANCELLED_BY_CLIENT,
     (State.OFFERED, Event.CANCEL_BY_PRACTICE): State.CANCELLED_BY_PRACTICE,
+    (State.OFFERED, Event.GIVE_UP): State.CANCELLED_BY_PRACTICE,
+    (State.OFFERED, Event.RUN_OUT): State.CANCELLED_BY_PRACTICE,
     (State.OFFERED, Event.UNDO): State.REQUESTED,
     (State.DENIED, Event.UNDO): State.REQUESTED,
     (State.DENIED, Event.OFFER): State.OFFERED,  # None of the first slots suited: others may.
@@ -67,6 +71,7 @@ LEGAL: dict[tuple[State, Event], State] = {
     (State.CONFIRMED, Event.LATE_CANCEL): State.LATE_CANCELLED,
     (State.CONFIRMED, Event.CANCEL_BY_PRACTICE): State.CANCELLED_BY_PRACTICE,
     (State.CONFIRMED, Event.DISPLACE): State.OFFERED,
+    (State.CANCELLED_BY_PRACTICE, Event.DISPLACE): State.OFFERED,  # The practice still owes a time.
     (State.CONFIRMED, Event.REPLACE): State.MOVED,
     (State.CONFIRMED, Event.ATTEND): State.ATTENDED,
     (State.CONFIRMED, Event.MISS): State.NO_SHOW,

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     APPOINTMENT_MOVED = "appointment_moved"
     APPOINTMENT_CANCELLED = "appointment_cancelled"
     SESSION_REMINDED = "session_reminded"
+    SESSION_DISPLACED = "session_displaced"
     STAFF_REQUEST_RECEIVED = "staff_request_received"
     STAFF_REQUEST_WAITING = "staff_request_waiting"
     STAFF_REQUEST_EXPIRED = "staff_request_expired"
@@ -49,6 +50,7 @@ TRUE_IN = {
     Kind.REQUEST_ACCEPTED: _STANDS,
     Kind.REQUEST_DENIED: frozenset({State.DENIED}),
     Kind.SLOTS_OFFERED: _CHOOSING,
+    Kind.SESSION_DISPLACED: _CHOOSING,
     Kind.OFFER_REMINDED: _CHOOSING,
     Kind.OFFER_LAPSED: frozenset({State.DENIED}),
     Kind.OFFER_TAKEN: _STANDS,

@@ -18,7 +18,7 @@ from flask import Flask
 from waitress.server import create_server
 
 from app import create_app
-from booking import db, practice_file, solving, worker
+from booking import db, planner, practice_file, solving, worker
 from booking.clock import SettableClock
 from booking.settings import Environment, Settings
 
@@ -94,6 +94,11 @@ class Site:
     def work(self) -> None:
         """Let the worker do what is due now: deadlines, then mail."""
         worker.tick(self.clock, self.app.extensions["mailer"], self.settings)
+
+    def plan(self) -> None:
+        """Let the planner work out what is queued."""
+        while planner.run(self.clock):
+            pass
 
     def pass_time(self, step: timedelta) -> None:
         """Move the clock, and let the worker do what that makes due."""

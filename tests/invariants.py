@@ -153,6 +153,9 @@ OWED: dict[Event, tuple[set[Kind], ...]] = {
     # A request to move a session goes with it, and the session's message says so.
     Event.CANCEL: ({Kind.APPOINTMENT_CANCELLED, Kind.STAFF_APPOINTMENT_CANCELLED}, set()),
     Event.CANCEL_BY_PRACTICE: ({Kind.APPOINTMENT_CANCELLED}, set()),
+    Event.DISPLACE: ({Kind.SESSION_DISPLACED},),
+    Event.GIVE_UP: ({Kind.APPOINTMENT_CANCELLED, Kind.STAFF_OFFER_DECLINED},),
+    Event.RUN_OUT: ({Kind.APPOINTMENT_CANCELLED, Kind.STAFF_OFFER_DECLINED},),
     Event.REPLACE: (set(),),
     Event.UNDO: (set(),),
     Event.ATTEND: (set(),),
@@ -264,6 +267,16 @@ def holds_of_nobody() -> list[Violation]:
     )
 
 
+def times_owed_to_nobody() -> list[Violation]:
+    """Only a session that had to move is owed another time, until it has one or is given up."""
+    return rows(
+        """
+        SELECT id, state, displaced_at FROM appointment
+        WHERE displaced_at IS NOT NULL AND state NOT IN ('offered', 'cancelled_by_practice')
+        """
+    )
+
+
 def rows(sql: str) -> list[Violation]:
     return [tuple(row) for row in database.execute_sql(sql).fetchall()]
 
@@ -280,6 +293,7 @@ ALL: tuple[Callable[[], list[Violation]], ...] = (
     sessions_of_another_length,
     chains_in_two_places,
     holds_of_nobody,
+    times_owed_to_nobody,
 )
 
 

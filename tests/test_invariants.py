@@ -36,6 +36,7 @@ from booking.operations import (
     deadlines,
     decline_offers,
     deny,
+    displace,
     take_offer,
     unblock_time,
     undo,
@@ -204,6 +205,13 @@ class Life:
             offers=self.slots_for(row), now=self.now,
         )  # fmt: skip
 
+    def displace(self) -> None:
+        row = self.any_of(State.CONFIRMED, State.CONFIRMED, State.CANCELLED_BY_PRACTICE)
+        displace(
+            row.id, version=row.version, actor=self.clinician_of(row),
+            offers=self.slots_for(row), now=self.now,
+        )  # fmt: skip
+
     def take(self) -> None:
         offer = self.any_offer()
         account = self.account_of(offer.appointment)
@@ -293,6 +301,7 @@ STEPS_OF_LIFE: tuple[Callable[[Life], None], ...] = (
     *[Life.deny] * 3,
     *[Life.take] * 2,
     *[Life.decide_and_undo] * 2,
+    *[Life.displace] * 2,
     *[Life.let_time_pass] * 2,
     Life.block,
     Life.book,

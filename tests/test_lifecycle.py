@@ -24,5 +24,10 @@ def test_every_state_can_be_reached():
 
 def test_what_is_over_stays_over():
     over = {State.ATTENDED, State.NO_SHOW, State.EXPIRED, State.LATE_CANCELLED,
-            State.CANCELLED_BY_CLIENT, State.CANCELLED_BY_PRACTICE}  # fmt: skip
+            State.CANCELLED_BY_CLIENT}  # fmt: skip
     assert not {state for state, _ in LEGAL} & over
+
+
+def test_what_the_practice_cancelled_can_only_be_offered_again():
+    again = {event for state, event in LEGAL if state is State.CANCELLED_BY_PRACTICE}
+    assert again == {Event.DISPLACE}

@@ -42,6 +42,7 @@ SUBJECTS = {
     Kind.APPOINTMENT_MOVED: "Su cita tiene otro horario",
     Kind.APPOINTMENT_CANCELLED: "Su cita fue cancelada",
     Kind.SESSION_REMINDED: "Recordatorio de su cita",
+    Kind.SESSION_DISPLACED: "Elija otro horario para su cita",
     Kind.STAFF_REQUEST_RECEIVED: "Nueva solicitud de cita",
     Kind.STAFF_REQUEST_WAITING: "Una solicitud de cita espera su respuesta",
     Kind.STAFF_REQUEST_EXPIRED: "Una solicitud de cita quedó sin respuesta",

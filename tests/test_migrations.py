@@ -62,14 +62,16 @@ def test_an_empty_database_becomes_what_the_models_describe(empty):
 def test_columns_have_the_types_that_the_models_would_give_them(tmp_path, empty):
     """The comparison above knows no types, no NOT NULL and no checks."""
     database.migrate()
-    migrated, check = shape(empty), checks(empty, "occupancy")
+    migrated = shape(empty)
+    guarded = {table: checks(empty, table) for table in ("occupancy", "blocked_time")}
     empty.close()
     other = tmp_path / "other"
     handle = database.connect(settings_in(other))
     handle.create_tables(ALL)
     described = shape(handle)
     assert [row for row in migrated if row[0] != "schema_migration"] == described
-    assert checks(handle, "occupancy") == check != ""
+    assert all(guarded.values())
+    assert {table: checks(handle, table) for table in guarded} == guarded
     handle.close()
 
 
@@ -92,6 +94,25 @@ def test_migrating_twice_changes_nothing(empty):
     before = shape(empty), triggers(empty)
     assert database.migrate() == []
     assert (shape(empty), triggers(empty)) == before
+
+
+def test_time_that_was_blocked_before_rooms_could_be_stays_blocked(tmp_path, empty):
+    first = tmp_path / "first"
+    first.mkdir()
+    for path in (ROOT / "migrations").glob("000[12]_*.py"):
+        shutil.copy(path, first)
+    Runner(empty, str(first)).up()
+    empty.execute_sql(
+        "INSERT INTO clinician VALUES (7, 'i', 'I', '', 'i@x', NULL, NULL, NULL, 0, 1)"
+    )
+    empty.execute_sql("INSERT INTO blocked_time VALUES (3, 7, 10, 20, 'Dentista', 5, NULL)")
+    database.migrate()
+    columns = "id, clinician_id, room_id, location_id, starts_at, ends_at, reason, removed_at"
+    kept = empty.execute_sql(f"SELECT {columns} FROM blocked_time").fetchall()
+    assert [tuple(row) for row in kept] == [(3, 7, None, None, 10, 20, "Dentista", None)]
+    for both in ("(8, NULL, NULL, NULL, 1, 2, '', 5, NULL)", "(8, 7, 1, NULL, 1, 2, '', 5, NULL)"):
+        with pytest.raises(IntegrityError):
+            empty.execute_sql(f"INSERT INTO blocked_time VALUES {both}")
 
 
 def test_a_migration_that_fails_leaves_nothing_half_done(tmp_path, empty):

@@ -33,6 +33,7 @@ from booking.models.practice import (
     Service,
     Travel,
 )
+from booking.models.replans import Replan, ReplanRow, ReplanState
 
 __all__ = [
     "ALL",
@@ -58,6 +59,9 @@ __all__ = [
     "OutboxMessage",
     "Practice",
     "Relation",
+    "Replan",
+    "ReplanRow",
+    "ReplanState",
     "Resource",
     "Room",
     "Service",
@@ -88,4 +92,6 @@ ALL: tuple[type[BaseModel], ...] = (
     History,
     OutboxMessage,
     OneTimeKey,
+    Replan,
+    ReplanRow,
 )

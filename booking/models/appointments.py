@@ -58,6 +58,7 @@ class Appointment(BaseModel):
     answer_by = UtcDateTimeField(null=True)  # A pending request's or an offer's end.
     halfway_at = UtcDateTimeField(null=True)  # When whoever has to answer is reminded; None: done.
     remind_at = UtcDateTimeField(null=True)  # When the client is reminded; None: done or off.
+    displaced_at = UtcDateTimeField(null=True)  # Since when the practice owes another time for it.
     note = TextField(default="")  # The clinician's words with a denial; shown on the portal only.
     wish = JSONField(default=dict)  # What would suit: "text", "weekdays" (0 is Monday), "dayparts".
 

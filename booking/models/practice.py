@@ -3,7 +3,15 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from peewee import BooleanField, CharField, ForeignKeyField, IntegerField, JSONField, TextField
+from peewee import (
+    BooleanField,
+    CharField,
+    Check,
+    ForeignKeyField,
+    IntegerField,
+    JSONField,
+    TextField,
+)
 
 from booking.db import BaseModel, LocalDateField, UtcDateTimeField
 
@@ -161,9 +169,14 @@ class Holiday(BaseModel):
 
 
 class BlockedTime(BaseModel):
-    """Time that a clinician keeps free of appointments; removed by setting `removed_at`."""
+    """Time in which a clinician, a room or a whole office is not to be had.
 
-    clinician = ForeignKeyField(Clinician, backref="blocked")
+    It is removed by setting `removed_at`.
+    """
+
+    clinician = ForeignKeyField(Clinician, null=True, backref="blocked")
+    room = ForeignKeyField(Room, null=True, backref="+")
+    location = ForeignKeyField(Location, null=True, backref="+")
     starts_at = UtcDateTimeField()
     ends_at = UtcDateTimeField()
     reason = CharField(default="", max_length=200)
@@ -172,6 +185,13 @@ class BlockedTime(BaseModel):
 
     class Meta:
         indexes = ((("clinician", "starts_at"), False),)
+        constraints = [
+            Check(
+                "(clinician_id IS NOT NULL) + (room_id IS NOT NULL) + (location_id IS NOT NULL) = 1"
+            ),
+        ]
 
     if TYPE_CHECKING:
-        clinician_id: int
+        clinician_id: int | None
+        room_id: int | None
+        location_id: int | None

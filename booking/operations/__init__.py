@@ -8,13 +8,21 @@ from booking.operations.agenda import (
     pin_room,
     unblock_time,
 )
-from booking.operations.deciding import accept, deny, undo
+from booking.operations.deciding import accept, deny, displace, undo
 from booking.operations.people import (
     add_client,
     add_minor,
     add_partner,
     set_language,
     update_account,
+)
+from booking.operations.replanning import (
+    adjust,
+    approve,
+    plan_for,
+    report_absence,
+    search_again,
+    stop,
 )
 from booking.operations.requesting import ask, cancel, decline_offers, take_offer
 
@@ -23,6 +31,8 @@ __all__ = [
     "add_client",
     "add_minor",
     "add_partner",
+    "adjust",
+    "approve",
     "ask",
     "block_time",
     "book",
@@ -31,8 +41,13 @@ __all__ = [
     "close",
     "decline_offers",
     "deny",
+    "displace",
     "pin_room",
+    "plan_for",
+    "report_absence",
+    "search_again",
     "set_language",
+    "stop",
     "take_offer",
     "unblock_time",
     "undo",

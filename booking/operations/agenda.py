@@ -12,6 +12,7 @@ from booking.notifications import Kind
 from booking.operations.requesting import (
     NOTHING_PENDING,
     free_offers,
+    in_calendars,
     open_successor,
     session_columns,
 )
@@ -42,7 +43,7 @@ def book(
         the = plan()
         wish = replace(wish, person_ids=client.person_ids, chain=old.chain if old else None)
         slot = tx.claim(wish, starts_at, waived=STAFF_MAY_WAIVE)
-        _own_time(actor, slot.clinician_id)
+        own_time(actor, slot.clinician_id)
         if old is not None:
             successor = open_successor(old)
             if successor is not None:
@@ -80,7 +81,7 @@ def cancel_for_client(
     """Staff cancel a session or a request, whatever the policy for clients says."""
     with gateway.change(actor, now=now, key=key) as tx:
         appointment = tx.appointment(appointment_id, version=version)
-        invited = appointment.status is State.CONFIRMED
+        invited = in_calendars(appointment)
         for open_one in filter(None, [open_successor(appointment), appointment]):
             free_offers(open_one)
             tx.apply(open_one, Event.CANCEL_BY_PRACTICE, **NOTHING_PENDING)
@@ -130,7 +131,7 @@ def block_time(
 ) -> BlockedTime:
     """Keep time free of new appointments; what is booked in it stays, and the page lists it."""
     with gateway.change(actor, now=now, key=key) as tx:
-        _own_time(actor, clinician_id)
+        own_time(actor, clinician_id)
         return tx.answer(
             BlockedTime.create(
                 clinician=clinician_id,
@@ -151,15 +152,21 @@ def unblock_time(
         blocked = BlockedTime.get_or_none(BlockedTime.id == blocked_id)
         if blocked is None:
             raise NotYours
-        _own_time(actor, blocked.clinician_id)
+        own_time(actor, blocked.clinician_id)
         BlockedTime.update(removed_at=now).where(
             BlockedTime.id == blocked_id, BlockedTime.removed_at.is_null()
         ).execute()
         return tx.answer(blocked)
 
 
-def _own_time(actor: Actor, clinician_id: int) -> None:
+def own_time(actor: Actor, clinician_id: int | None) -> None:
+    """Only managers decide about the time of others, and of rooms and offices (`None`).
+
+    Raises:
+        NotYours: it is somebody else's.
+    """
     if actor.role is Role.MANAGER:
         return
-    if actor.account is None or actor.account.clinician_id != clinician_id:
+    own = None if actor.account is None else actor.account.clinician_id
+    if own is None or own != clinician_id:
         raise NotYours

@@ -9,7 +9,7 @@ from booking.gateway import SYSTEM, Change, ChangedMeanwhile
 from booking.lifecycle import Event, State
 from booking.models import Appointment, OfferedSlot, OfferState
 from booking.notifications import Kind
-from booking.operations.requesting import NOTHING_PENDING, free_offers
+from booking.operations.requesting import NOTHING_PENDING, free_offers, lose
 
 MOST_AT_ONCE = 200
 
@@ -54,6 +54,9 @@ def _expire(tx: Change, appointment: Appointment) -> None:
 
 
 def _lapse(tx: Change, appointment: Appointment) -> None:
+    if appointment.displaced_at is not None:
+        lose(tx, appointment, Event.RUN_OUT)
+        return
     free_offers(appointment)
     tx.apply(appointment, Event.LAPSE, **NOTHING_PENDING)
     notifications.owe(Kind.OFFER_LAPSED, appointment, now=tx.now)

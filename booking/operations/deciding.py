@@ -92,14 +92,52 @@ def deny(
             detail={"answer_by": asked_until, "offers": len(offers), "input_hash": input_hash},
             decided_at=now,
             note=note,
-            **NOTHING_PENDING
-            | {
-                "answer_by": answer_by,
-                "halfway_at": answer_by and policy.halfway(now, answer_by),
-            },
+            **NOTHING_PENDING | _until(answer_by, now),
         )
         _owe_after_undo(Kind.SLOTS_OFFERED if offers else Kind.REQUEST_DENIED, appointment, now)
         return tx.answer(appointment)
+
+
+@once(Appointment)
+def displace(
+    appointment_id: int,
+    *,
+    version: int,
+    actor: Actor,
+    offers: tuple[Slot, ...],
+    now: datetime,
+    key: Key | None = None,
+) -> Appointment:
+    """The practice cannot hold a session: its time is freed, and the client chooses another one.
+
+    Raises:
+        ChangedMeanwhile: it is not the session that was seen, or the client is moving it already.
+        NotFree: one of the slots went meanwhile.
+        OffersOverlap: two of them are at the same time.
+    """
+    with gateway.change(actor, now=now, key=key) as tx:
+        appointment = tx.appointment(appointment_id, version=version)
+        stands = appointment.status is State.CONFIRMED and appointment.starts_at > now
+        owed = appointment.displaced_at is not None and appointment.status is not State.OFFERED
+        if not (stands or owed) or not offers or has_rival(appointment):
+            raise ChangedMeanwhile(appointment_id)
+        answer_by = hold(tx, appointment, offers)
+        tx.apply(
+            appointment,
+            Event.DISPLACE,
+            detail={"offers": len(offers)},
+            decided_at=now,
+            **NOTHING_PENDING | _until(answer_by, now) | {"displaced_at": now},
+        )
+        notifications.owe(Kind.SESSION_DISPLACED, appointment, now=now)
+        return tx.answer(appointment)
+
+
+def _until(answer_by: datetime | None, now: datetime) -> dict[str, datetime]:
+    """The columns that say until when there is something to take."""
+    if answer_by is None:
+        return {}
+    return {"answer_by": answer_by, "halfway_at": policy.halfway(now, answer_by)}
 
 
 def hold(tx: Change, appointment: Appointment, offers: Iterable[Slot]) -> datetime | None:

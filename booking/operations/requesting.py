@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from booking import availability, gateway, notifications, policy
 from booking.availability import STAFF_MAY_WAIVE, Slot, Wish, plan
@@ -198,11 +199,16 @@ def cancel(
         successor = open_successor(appointment)
         if successor is not None:
             _end(tx, successor)
-        invited = appointment.status is State.CONFIRMED
+        invited = in_calendars(appointment)
         _end(tx, appointment)
         notifications.owe(Kind.APPOINTMENT_CANCELLED, appointment, now=now, invited=invited)
         notifications.owe(Kind.STAFF_APPOINTMENT_CANCELLED, appointment, now=now)
         return tx.answer(appointment)
+
+
+def in_calendars(appointment: Appointment) -> bool:
+    """Whether an invitation went out that nothing has taken back."""
+    return appointment.status is State.CONFIRMED or appointment.displaced_at is not None
 
 
 def _end(tx: Change, appointment: Appointment) -> None:
@@ -210,7 +216,7 @@ def _end(tx: Change, appointment: Appointment) -> None:
     tx.apply(appointment, Event.CANCEL, **NOTHING_PENDING)
 
 
-NOTHING_PENDING = {"answer_by": None, "halfway_at": None, "remind_at": None}
+NOTHING_PENDING = {"answer_by": None, "halfway_at": None, "remind_at": None, "displaced_at": None}
 
 
 def free_offers(appointment: Appointment, *, but: OfferedSlot | None = None) -> None:
@@ -311,7 +317,19 @@ def decline_offers(
         appointment = tx.appointment(appointment_id)
         if appointment.status is not State.OFFERED:
             raise ChangedMeanwhile(appointment_id)
+        if appointment.displaced_at is not None:
+            lose(tx, appointment, Event.GIVE_UP, wish=wish, decided_at=now)
+            return tx.answer(appointment)
         free_offers(appointment)
         tx.apply(appointment, Event.DECLINE, wish=wish, decided_at=now, **NOTHING_PENDING)
         notifications.owe(Kind.STAFF_OFFER_DECLINED, appointment, now=now)
         return tx.answer(appointment)
+
+
+def lose(tx: Change, appointment: Appointment, event: Event, **columns: Any) -> None:
+    """A session that had to move got no other time: it is off, and the practice still owes one."""
+    free_offers(appointment)
+    owed_since = appointment.displaced_at
+    tx.apply(appointment, event, **NOTHING_PENDING | {"displaced_at": owed_since} | columns)
+    notifications.owe(Kind.APPOINTMENT_CANCELLED, appointment, now=tx.now, invited=True)
+    notifications.owe(Kind.STAFF_OFFER_DECLINED, appointment, now=tx.now)

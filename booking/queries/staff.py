@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from peewee import ModelSelect
+from peewee import Expression, ModelSelect
 
 from booking import gateway
 from booking.availability import ONE_DAY, Plan, RoomSwap, Wish, instant, plan, wall
@@ -26,9 +26,11 @@ from booking.models import (
     Modality,
     OfferedSlot,
     OfferState,
+    Replan,
     Room,
     Service,
 )
+from booking.replanning import within
 
 MOST_ROWS = 100
 MOST_CLIENTS = 50
@@ -211,8 +213,14 @@ def agenda(clinician_id: int, first: date, days: int = 1) -> list[Day]:
     home = the.zone(None)
     since, until = wall(first, 0, home) - ONE_DAY, wall(wanted[-1], 0, home) + 2 * ONE_DAY
     taken = [
-        *_sessions(the, clinician_id, since, until),
-        *_holds(the, clinician_id, since, until),
+        *_sessions(
+            the,
+            (Appointment.clinician == clinician_id) & Appointment.starts_at.between(since, until),
+        ),
+        *_holds(
+            the,
+            (OfferedSlot.clinician == clinician_id) & OfferedSlot.starts_at.between(since, until),
+        ),
     ]
     blocked = _blocked(clinician_id, since, until)
     order = list(Takes)
@@ -251,30 +259,22 @@ def _why_different(the: Plan, clinician_id: int, day: date) -> str:
     return next((row.reason for row in hours if row.day == day and row.reason), "")
 
 
-def _sessions(the: Plan, clinician_id: int, since: datetime, until: datetime) -> Iterator[Item]:
+def _sessions(the: Plan, which: Expression) -> Iterator[Item]:
     shown = [State.REQUESTED, State.CONFIRMED, State.ATTENDED, State.NO_SHOW]
-    for row in _joined().where(
-        Appointment.clinician == clinician_id,
-        Appointment.starts_at.between(since, until),
-        Appointment.state.in_(shown),
-    ):
+    for row in _joined().where(which, Appointment.state.in_(shown)):
         yield _item(
             the, Takes.REQUEST if row.status is State.REQUESTED else Takes.SESSION, row, row
         )
 
 
-def _holds(the: Plan, clinician_id: int, since: datetime, until: datetime) -> Iterator[Item]:
+def _holds(the: Plan, which: Expression) -> Iterator[Item]:
     for slot in (
         OfferedSlot.select(OfferedSlot, Appointment, Client, Service)
         .join(Appointment)
         .join(Client)
         .switch(Appointment)
         .join(Service)
-        .where(
-            OfferedSlot.clinician == clinician_id,
-            OfferedSlot.starts_at.between(since, until),
-            OfferedSlot.state == OfferState.HELD,
-        )
+        .where(which, OfferedSlot.state == OfferState.HELD)
     ):
         yield _item(the, Takes.HOLD, slot, slot.appointment)
 
@@ -298,8 +298,10 @@ def _item(
 
 def _blocked(clinician_id: int, since: datetime, until: datetime) -> list[BlockedTime]:
     return list(
-        BlockedTime.select().where(
-            BlockedTime.clinician == clinician_id,
+        BlockedTime.select(BlockedTime, Location)
+        .join(Location, "LEFT OUTER JOIN")
+        .where(
+            (BlockedTime.clinician == clinician_id) | BlockedTime.location.is_null(False),
             BlockedTime.starts_at < until,
             BlockedTime.ends_at > since,
             BlockedTime.removed_at.is_null(),
@@ -318,6 +320,7 @@ def _blocked_on(day: date, rows: list[BlockedTime], zone: ZoneInfo) -> Iterator[
                 starts_at=start,
                 ends_at=end,
                 zone=zone,
+                location=row.location,
                 blocked=row,
                 all_day=(start, end) == (opens, closes),
             )
@@ -357,7 +360,11 @@ def blocked_time(actor: Actor, blocked_id: int) -> BlockedTime:
     row = BlockedTime.get_or_none(BlockedTime.id == blocked_id)
     if row is None or (
         actor.role is not Role.MANAGER
-        and (actor.account is None or row.clinician_id != actor.account.clinician_id)
+        and (
+            actor.account is None
+            or row.clinician_id is None
+            or row.clinician_id != actor.account.clinician_id
+        )
     ):
         raise NotYours
     found: BlockedTime = row
@@ -367,13 +374,22 @@ def blocked_time(actor: Actor, blocked_id: int) -> BlockedTime:
 def booked_within(blocked: BlockedTime) -> list[Item]:
     """What was there before the time was blocked, and stays until somebody moves it."""
     the = plan()
-    span = blocked.starts_at - ONE_DAY, blocked.ends_at
     found = [
-        *_sessions(the, blocked.clinician_id, *span),
-        *_holds(the, blocked.clinician_id, *span),
+        *_sessions(the, within(blocked, Appointment)),
+        *_holds(the, within(blocked, OfferedSlot)),
     ]
-    inside = [i for i in found if i.starts_at < blocked.ends_at and i.ends_at > blocked.starts_at]
-    return sorted(inside, key=lambda item: item.starts_at)
+    return sorted(found, key=lambda item: item.starts_at)
+
+
+def holds_within(blocked: BlockedTime) -> list[Item]:
+    """Slots kept for clients who cannot have them any more."""
+    return sorted(_holds(plan(), within(blocked, OfferedSlot)), key=lambda item: item.starts_at)
+
+
+def plan_of(blocked: BlockedTime) -> int | None:
+    """The joint plan for what is booked in a blocked time, if there is one."""
+    found = Replan.get_or_none(Replan.blocked == blocked)
+    return None if found is None else int(found.id)
 
 
 def _clients(actor: Actor) -> "ModelSelect[Client]":

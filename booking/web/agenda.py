@@ -44,7 +44,7 @@ def staff_words() -> dict[str, object]:
     return {
         "zone_of": zone_of,
         "home_zone": the.zone(None),
-        "status": lambda row: words.STAFF_STATUS[row.status],
+        "status": words.staff_status,
         "kind_words": words.STAFF_KIND,
         "history_words": words.STAFF_HISTORY,
         "past_room_changes": queries.past_room_changes,
@@ -415,20 +415,20 @@ class Span:
 def blocked(blocked_id: int) -> ResponseReturnValue:
     """One blocked time, with what was booked in it before and stays."""
     the, row = plan(), queries.blocked_time(staff_actor(), blocked_id)
-    zone = the.zone(None)
+    zone = the.zone(row.location_id)
     first = _monday(row.starts_at.astimezone(zone).date())
-    week_url = url_for(
-        "agenda.week",
-        semana=first.isoformat(),
-        profesional=the.clinicians[row.clinician_id].key,
-    )
+    clinician = the.clinicians.get(row.clinician_id or 0)
+    who: dict[str, Any] = {"profesional": clinician.key} if clinician else {}
+    week_url = url_for("agenda.week", semana=first.isoformat(), **who)
     if row.removed_at is not None:
         return redirect(week_url, 303)
     return render(
         "agenda/blocked.html",
         blocked=row,
         span=Span(row.starts_at, row.ends_at, zone),
-        clinician=the.clinicians[row.clinician_id],
+        clinician=clinician,
+        closed=the.rooms.get(row.room_id or 0) or the.locations.get(row.location_id or 0),
+        plan_id=queries.plan_of(row),
         inside=queries.booked_within(row),
         week_url=week_url,
     )

@@ -62,6 +62,8 @@ CLIENT_HISTORY = {
     Event.LATE_CANCEL: _l("Se canceló fuera de plazo"),
     Event.CANCEL_BY_PRACTICE: _l("El consultorio canceló"),
     Event.DISPLACE: _l("El consultorio tuvo que mover la cita"),
+    Event.GIVE_UP: _l("Usted indicó que ninguno de los horarios le servía"),
+    Event.RUN_OUT: _l("Terminó el plazo para elegir uno de los horarios"),
     Event.REPLACE: _l("La cita pasó a otro horario"),
     Event.UNDO: _l("La decisión anterior se retiró"),
     Event.ATTEND: _l("La cita se realizó"),
@@ -96,6 +98,8 @@ STAFF_HISTORY = {
     Event.LATE_CANCEL: _l("Cancelada fuera de plazo"),
     Event.CANCEL_BY_PRACTICE: _l("Cancelada por el consultorio"),
     Event.DISPLACE: _l("El consultorio tuvo que moverla"),
+    Event.GIVE_UP: _l("Al cliente no le sirvió ninguno de los horarios"),
+    Event.RUN_OUT: _l("El cliente no eligió a tiempo"),
     Event.REPLACE: _l("Pasó a otro horario"),
     Event.UNDO: _l("Decisión deshecha"),
     Event.ATTEND: _l("Realizada"),
@@ -213,7 +217,18 @@ def client_status(appointment: Appointment, *, over: bool) -> str:
     """The status in the client's words; whether somebody came is the practice's business."""
     if over and appointment.status in (State.CONFIRMED, State.NO_SHOW):
         return _("Terminada")
+    if appointment.status is State.OFFERED and appointment.displaced_at is not None:
+        return _("Su consultorio movió esta cita: elija otro horario")
     return str(STATUS[appointment.status])
+
+
+def staff_status(appointment: Appointment) -> str:
+    """The status as staff say it."""
+    if appointment.displaced_at is not None:
+        if appointment.status is State.OFFERED:
+            return _("Por mover, con horarios ofrecidos")
+        return _("Por mover, todavía sin otro horario")
+    return str(STAFF_STATUS[appointment.status])
 
 
 def clinician_word(practice: Practice) -> str:
