@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 DAY = 24 * 60
 MOST_REQUESTS = 500
+HEAVIEST = 10_000  # So that no sum of costs leaves 64 bits.
 LAST_INSTANT = 121_000_000  # Into the year 2200: what lies beyond is a slip of the keyboard.
 
 
@@ -228,6 +229,7 @@ BAD_DURATION = "E02"
 BAD_WINDOW = "E03"
 TWO_PLACES_AT_ONCE = "E04"
 NO_SUCH_ROOM = "E05"
+ASKED_IN_THE_PAST = "E06"
 OUT_OF_RANGE = "E09"
 DUPLICATE_ID = "E11"
 TOO_MANY = "E12"
@@ -263,8 +265,9 @@ def policy_out_of_range(problem: Problem) -> Faults:
     policy = problem.policy
     for weight in fields(Weights):
         value = getattr(policy.weights, weight.name)
-        if not isinstance(value, int) or value < 0:
-            yield OUT_OF_RANGE, f"$.policy.weights.{weight.name}", "not a whole number from 0"
+        if not isinstance(value, int) or not 0 <= value <= HEAVIEST:
+            path = f"$.policy.weights.{weight.name}"
+            yield OUT_OF_RANGE, path, f"not a whole number from 0 to {HEAVIEST}"
     if not 1 <= policy.k <= 50:
         yield OUT_OF_RANGE, "$.policy.k", "not from 1 to 50"
     if not 1 <= policy.grid_minutes <= 60 or DAY % policy.grid_minutes:
@@ -433,7 +436,7 @@ def rows_out_of_range(problem: Problem) -> Faults:
             yield OUT_OF_RANGE, f"{at}.clients", "not one client, nor two"
         if request.seats < 0:
             yield OUT_OF_RANGE, f"{at}.seats", str(request.seats)
-        if request.weight < 1:
+        if not 1 <= request.weight <= HEAVIEST:
             yield OUT_OF_RANGE, f"{at}.weight", str(request.weight)
         if not request.preferred_weekdays <= set(range(7)):
             yield OUT_OF_RANGE, f"{at}.preferred_weekdays", "not from 0 to 6"
@@ -451,6 +454,13 @@ def no_room_could_hold(problem: Problem) -> Faults:
             for room in problem.rooms
         ):
             yield NO_SUCH_ROOM, f"$.requests[{i}].service", repr(service.id)
+
+
+def asked_in_the_past(problem: Problem) -> Faults:
+    """Worth a warning only: a session may have been denied when its time was over."""
+    for i, request in enumerate(problem.requests):
+        if request.asked_start is not None and request.asked_start < problem.policy.now:
+            yield ASKED_IN_THE_PAST, f"$.requests[{i}].asked_start", "is in the past"
 
 
 CHECKS = (
