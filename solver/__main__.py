@@ -8,7 +8,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 import solver
-from solver import document
+from solver import document, schema
 from solver.problem import InvalidProblem, Problem, asked_in_the_past
 from solver.proposal import Result
 
@@ -44,6 +44,8 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("propose", help="alternatives for each request: stdin → stdout")
     commands.add_parser("explain", help="what would open a start for each request: stdin → stdout")
+    published = commands.add_parser("schema", help="the JSON Schema of a document → stdout")
+    published.add_argument("document", choices=schema.DOCUMENTS)
     check = commands.add_parser("check", help="one line for each rule that the result breaks")
     check.add_argument("problem", type=Path)
     check.add_argument("result", type=Path)
@@ -53,6 +55,9 @@ def main(arguments: list[str]) -> int:
             return _propose(sys.stdin.buffer.read())
         if asked.command == "explain":
             return _explain(sys.stdin.buffer.read())
+        if asked.command == "schema":
+            print(json.dumps(schema.schema(asked.document), indent=1, ensure_ascii=False))
+            return 0
         return _check(asked.problem.read_bytes(), asked.result.read_bytes())
     except (InvalidProblem, OSError) as fault:
         print(fault, file=sys.stderr)

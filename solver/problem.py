@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 DAY = 24 * 60
 MOST_REQUESTS = 500
+MOST_PROPOSALS = 50
+FARTHEST = 3660  # Days.
 HEAVIEST = 10_000  # So that no sum of costs leaves 64 bits.
 LAST_INSTANT = 121_000_000  # Into the year 2200: what lies beyond is a slip of the keyboard.
 
@@ -268,8 +270,8 @@ def policy_out_of_range(problem: Problem) -> Faults:
         if not isinstance(value, int) or not 0 <= value <= HEAVIEST:
             path = f"$.policy.weights.{weight.name}"
             yield OUT_OF_RANGE, path, f"not a whole number from 0 to {HEAVIEST}"
-    if not 1 <= policy.k <= 50:
-        yield OUT_OF_RANGE, "$.policy.k", "not from 1 to 50"
+    if not 1 <= policy.k <= MOST_PROPOSALS:
+        yield OUT_OF_RANGE, "$.policy.k", f"not from 1 to {MOST_PROPOSALS}"
     if not 1 <= policy.grid_minutes <= 60 or DAY % policy.grid_minutes:
         yield OUT_OF_RANGE, "$.policy.grid_minutes", "not a part of the day from 1 to 60 minutes"
     if not 0 <= policy.seed < 2**31:
@@ -426,9 +428,9 @@ def rows_out_of_range(problem: Problem) -> Faults:
         at = f"$.clinicians[{i}]"
         if clinician.max_sessions_day is not None and clinician.max_sessions_day < 0:
             yield OUT_OF_RANGE, f"{at}.max_sessions_day", str(clinician.max_sessions_day)
-        if not 0 <= clinician.min_notice <= 3660 * DAY:
+        if not 0 <= clinician.min_notice <= FARTHEST * DAY:
             yield OUT_OF_RANGE, f"{at}.min_notice", str(clinician.min_notice)
-        if not 0 <= clinician.horizon_days <= 3660:
+        if not 0 <= clinician.horizon_days <= FARTHEST:
             yield OUT_OF_RANGE, f"{at}.horizon_days", str(clinician.horizon_days)
     for i, request in enumerate(problem.requests):
         at = f"$.requests[{i}]"

@@ -246,7 +246,7 @@ FULL = document.write(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_spoilt_problem_is_solved_or_refused(data):
     facts = spoil(data, json.loads(json.dumps(FULL)))
@@ -266,7 +266,7 @@ def test_a_spoilt_problem_is_solved_or_refused(data):
         assert fault.path.startswith("$")  # noqa: PT017
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_spoilt_result_is_right_wrong_or_refused(data):
     result = document.write(solver.greedy(document.read(Problem, FULL)))
