@@ -45,7 +45,12 @@ WITHOUT_A_RULE = [
     for rule, forbid in RULES.items()
 ]
 WITHOUT_A_CONSTRAINT = [
-    Mutation("constraints", f"    {rule.__name__},\n", "", f"{CHECKED} or every_constraint")
+    Mutation(
+        "constraints",
+        f"    {rule.__name__},\n",
+        "",
+        f"{CHECKED} or at_once or airing or daily_maximum",
+    )
     for rule in constraints.ALL
 ]
 WITHOUT_A_TERM = [
