@@ -354,7 +354,7 @@ class _Tables:
         self.busy_of_clinician: dict[str, list[Busy]] = defaultdict(list)
         self.busy_of_room: dict[str, list[Busy]] = defaultdict(list)
         self.busy_of_client: dict[str, list[Busy]] = defaultdict(list)
-        self.rows = {busy.ref: busy for busy in problem.busy}
+        self._busy = problem.busy
         for busy in problem.busy:
             if busy.clinician is not None:
                 self.busy_of_clinician[busy.clinician].append(busy)
@@ -376,6 +376,11 @@ class _Tables:
         self._offices: dict[str, Office] = {}
         self._neighbours: dict[tuple[str, str | None, frozenset[str]], list[Neighbour]] = {}
         self._sessions_by_day: dict[tuple[str, frozenset[str]], Counter[int]] = {}
+        self._sessions_by_week: dict[frozenset[str], Counter[int]] = {}
+
+    @cached_property
+    def rows(self) -> dict[str, Busy]:
+        return {busy.ref: busy for busy in self._busy}
 
     def zone(self, location: str | None) -> Zone:
         return self._home if location is None else self._zones[location]
@@ -383,11 +388,15 @@ class _Tables:
     def hours(self, clinician: str) -> Mapping[Where, list[Range]]:
         """The clinician's blocks at each place, merged."""
         if clinician not in self._hours:
-            windows: dict[Where, list[Range]] = defaultdict(list)
+            alike: dict[tuple[str | None, frozenset[Modality]], list[Range]] = defaultdict(list)
             for block in self.clinicians[clinician].blocks:
-                for modality in block.modalities:
-                    windows[block.location, modality].append((block.window.start, block.window.end))
-            self._hours[clinician] = {where: _merged(pairs) for where, pairs in windows.items()}
+                window = block.window
+                alike[block.location, block.modalities].append((window.start, window.end))
+            hours: dict[Where, list[Range]] = defaultdict(list)
+            for (location, modalities), windows in alike.items():
+                for modality in modalities:
+                    hours[location, modality] += windows
+            self._hours[clinician] = {where: _merged(pairs) for where, pairs in hours.items()}
         return self._hours[clinician]
 
     def room_starts(self, room: Room, duration: int, ignore_refs: frozenset[str]) -> list[int]:
@@ -457,17 +466,21 @@ class _Tables:
         key = clinician, here, ignore_refs
         if key not in self._neighbours:
             found = self._neighbours[key] = []
+            ways: dict[str | None, Range] = {None: (0, 0), here: (0, 0)}
             for busy in self.busy_of_clinician.get(clinician, []):
                 if busy.ref in ignore_refs:
                     continue
+                there = here if busy.kind is BusyKind.EXTERNAL else busy.location
+                if there not in ways:
+                    ways[there] = self._way(here, there), self._way(there, here)
+                go, come = ways[there]
                 stop, ready = busy.start - busy.buffer_before, busy.end + busy.buffer_after
-                there = busy.location
-                if here != there and here and there and busy.kind is not BusyKind.EXTERNAL:
-                    stop -= self._travel.get((here, there), 0)
-                    ready += self._travel.get((there, here), 0)
-                found.append((stop, ready, busy.kind))
+                found.append((stop - go, ready + come, busy.kind))
             found.sort()
         return self._neighbours[key]
+
+    def _way(self, here: str | None, there: str | None) -> int:
+        return self._travel.get((here, there), 0) if here and there else 0
 
     def sessions_by_day(self, clinician: str, ignore_refs: frozenset[str]) -> Counter[int]:
         key = clinician, ignore_refs
@@ -479,6 +492,21 @@ class _Tables:
                 if busy.kind is not BusyKind.EXTERNAL and busy.ref not in ignore_refs
             )
         return self._sessions_by_day[key]
+
+    def sessions_by_week(self, ignore_refs: frozenset[str]) -> Counter[int]:
+        """The sessions of all clinicians by local week of their start."""
+        if ignore_refs not in self._sessions_by_week:
+            starts: dict[str | None, list[int]] = defaultdict(list)
+            for rows in self.busy_of_clinician.values():
+                for busy in rows:
+                    if busy.kind is not BusyKind.EXTERNAL and busy.ref not in ignore_refs:
+                        starts[busy.location].append(busy.start)
+            found: Counter[int] = Counter()
+            for location, instants in starts.items():
+                for week, sessions in self.zone(location).weeks(instants).items():
+                    found[week] += sessions
+            self._sessions_by_week[ignore_refs] = found
+        return self._sessions_by_week[ignore_refs]
 
 
 def _tables(problem: Problem) -> _Tables:
@@ -505,9 +533,17 @@ def _unqualified(problem: Problem, request: Request, place: Place) -> bool:
 def _beside(scene: Scene, kinds: tuple[BusyKind, ...]) -> Ranges:
     before = scene.service.buffer_before
     after = scene.service.buffer_after + scene.duration - 1
-    return [
-        (stop - after, ready + before) for stop, ready, kind in scene.neighbours if kind in kinds
-    ]
+    place, refs = scene.place, scene.request.ignore_refs
+    key = "beside", place.clinician, place.location, refs, kinds, before, after
+    derived = scene.problem.derived
+    if key not in derived:  # By video it is the same as in person.
+        derived[key] = [
+            (stop - after, ready + before)
+            for stop, ready, kind in scene.neighbours
+            if kind in kinds
+        ]
+    found: list[Range] = derived[key]
+    return found
 
 
 def _lasting(
@@ -522,12 +558,18 @@ def _lasting(
 
 def _merged(pairs: Ranges) -> list[Range]:
     """Sorted, and one where they touch or overlap."""
+    in_order = sorted(pairs)
+    if not in_order:
+        return []
     merged: list[Range] = []
-    for a, b in sorted(pairs):
-        if merged and a <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(b, merged[-1][1])
-        else:
-            merged.append((a, b))
+    start, end = in_order[0]
+    for a, b in in_order:
+        if a > end:
+            merged.append((start, end))
+            start, end = a, b
+        elif b > end:
+            end = b
+    merged.append((start, end))
     return merged
 
 

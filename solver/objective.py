@@ -107,19 +107,17 @@ class View(Scene):
         return max(0, until - end - self.service.buffer_after)
 
     @cached_property
-    def load(self) -> Counter[tuple[int, str | None]]:
-        """Sessions of each clinician in each local week; of all together under None."""
-        refs = self.request.ignore_refs
-        key = "load", refs
-        if key not in self.problem.derived:
-            load: Counter[tuple[int, str | None]] = Counter()
-            for clinician in self.problem.clinicians:
-                for day, sessions in self.tables.sessions_by_day(clinician.id, refs).items():
-                    load[week(day), clinician.id] += sessions
-                    load[week(day), None] += sessions
-            self.problem.derived[key] = load
-        found: Counter[tuple[int, str | None]] = self.problem.derived[key]
-        return found
+    def load(self) -> Counter[int]:
+        """This clinician's sessions in each local week."""
+        load: Counter[int] = Counter()
+        for day, sessions in self.sessions_by_day.items():
+            load[week(day)] += sessions
+        return load
+
+    @cached_property
+    def load_of_all(self) -> Counter[int]:
+        """All clinicians' sessions in each local week."""
+        return self.tables.sessions_by_week(self.request.ignore_refs)
 
     @cached_property
     def dayparts(self) -> list[int]:
@@ -193,7 +191,7 @@ def busier_than_mean(view: View, day: int) -> int:
     """Substitutes should not be always the same; the mean is rounded down."""
     if view.request.asked_clinician in (None, view.place.clinician):
         return 0
-    mine, all_of_us = view.load[week(day), view.place.clinician], view.load[week(day), None]
+    mine, all_of_us = view.load[week(day)], view.load_of_all[week(day)]
     return view.weights.busier_than_mean * max(0, mine - all_of_us // len(view.problem.clinicians))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -127,9 +128,11 @@ def fingerprint(problem: Problem) -> str:
     """The same for the same facts, in every process."""
     facts = {each.name: getattr(problem, each.name) for each in fields(Problem) if each.compare}
     facts["travel"] = sorted(problem.travel.items())
-    facts["busy"] = [*map(_facts(Busy), problem.busy)]  # By far the most.
-    text = json.dumps(facts, default=_plain, check_circular=False)  # Facts are trees.
-    return sha256(text.encode()).hexdigest()
+    del facts["busy"]
+    digest = sha256(json.dumps(facts, default=_plain, check_circular=False).encode())
+    # By far the most. What the second version of marshal writes depends on nothing but the value.
+    digest.update(marshal.dumps([*map(_ROW, problem.busy)], 2))
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +294,11 @@ def _held(problem: Problem, proposals: Iterable[Proposal]) -> Iterator[Busy]:
             buffer_before=service.buffer_before,
             buffer_after=service.buffer_after,
         )
+
+
+_ROW = attrgetter(
+    *("kind._value_" if each.name == "kind" else each.name for each in fields(Busy)),
+)
 
 
 def _plain(value: Any) -> object:

@@ -303,6 +303,24 @@ def test_nothing_is_mocked_and_nobody_sleeps(folder):
             assert not PATCHES.search(path.read_text()), path
 
 
+# OR-Tools accepts what will be gone, and gives sums as fractions just below what they are.
+
+ORTOOLS = {
+    "the old spelling": r"\b(?:model|solver)\.[A-Z]\w*\(|\.(?:Add|New|Solve)[A-Z]\w*\(|\.Solve\(",
+    "an old parameter": r"num_search_workers",
+    "a truncated sum": r"int\([^()]*objective_value",
+}
+
+
+def old_ortools(text: str) -> list[str]:
+    return [what for what, pattern in ORTOOLS.items() if re.search(pattern, text)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "solver").glob("*.py")), ids=name)
+def test_ortools_is_spoken_to_in_its_present_language(path):
+    assert not old_ortools(path.read_text())
+
+
 # What a clone of the repository carries.
 
 TEXT = {".py", ".html", ".txt", ".css", ".toml", ".md", ".po", ".pot", ".lock", ".yml", ".yaml", ""}
@@ -372,6 +390,10 @@ GOOD_STEP = (
         (untranslated, '_("Hola a todos")', 'say("Hola a todos")'),
         (untranslated, '"""Hola a todos."""\nx = 1', 'x = "Hola a todos."'),
         (untranslated, 'log.info("Hola a todos")', 'render(title="Hola a todos")'),
+        (old_ortools, "cp_model.CpModel()", "model.AddAtMostOne(x)"),
+        (old_ortools, "model.new_bool_var('x')", "solver.Solve(model)"),
+        (old_ortools, "parameters.num_workers = 1", "parameters.num_search_workers = 1"),
+        (old_ortools, "round(solver.objective_value)", "int(solver.objective_value)"),
         (machines, "~/citas", "/home/" + "ana/citas"),
         (machines, "../citas", "/mnt/" + "citas"),
         (machines, "pip install", "--index-" + "url=x"),

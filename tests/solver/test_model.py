@@ -148,6 +148,18 @@ def test_proposals_of_neighbouring_cells_do_not_overlap_even_when_each_cell_pref
     assert solver.check(problem, result) == []
 
 
+def test_two_clinicians_are_not_proposed_to_one_client_at_once():
+    late = Block(window("2027-03-02 11:30", "2027-03-02 12:30"))
+    noon = Block(window("2027-03-02 12:00", "2027-03-02 13:00"))
+    problem = with_policy(
+        world(clinicians=(ana(blocks=(late,)), ana(id="luis", blocks=(noon,))), rooms=()),
+        grid_minutes=30,
+        k=2,
+    )
+    for solve in (solver.greedy, solver.propose):
+        assert len(solve(problem).proposals) == 1
+
+
 def test_two_clinicians_are_not_proposed_a_room_that_needs_airing_between_them():
     """At 10:00 the room that Ana leaves at 10:00 is not ready, so Luis comes at 11:00."""
     early, late = window("2027-03-02 09:00", "2027-03-02 10:00"), MORNING
