@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import solver
@@ -30,6 +31,12 @@ END
 python -m solver propose < problem.json > result.json
 python -m solver check problem.json result.json
 
+Several requests at once, as when somebody falls ill: `replan` finds the joint plan that costs least
+(rank 1 of each request) and what else can be held beside it (ranks 2 to k):
+
+python -m solver replan < problem.json > plan.json
+python -m solver check problem.json plan.json
+
 Exit status: 0 solved, even if there is nothing to propose; 1 the check found something;
 2 the input is invalid: its error code and JSON path are on stderr, and nothing on stdout.
 """
@@ -41,21 +48,28 @@ def main(arguments: list[str]) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("propose", help="alternatives for each request: stdin → stdout")
+    commands.add_parser("replan", help="one plan for all requests together: stdin → stdout")
     check = commands.add_parser("check", help="one line for each rule that the result breaks")
     check.add_argument("problem", type=Path)
     check.add_argument("result", type=Path)
     asked = parser.parse_args(arguments)
     try:
-        if asked.command == "propose":
-            return _propose(sys.stdin.buffer.read())
+        if asked.command in ANSWERS:
+            return _answer(ANSWERS[asked.command], sys.stdin.buffer.read())
         return _check(asked.problem.read_bytes(), asked.result.read_bytes())
     except (InvalidProblem, OSError) as fault:
         print(fault, file=sys.stderr)
         return 2
 
 
-def _propose(problem: bytes) -> int:
-    result = solver.propose(document.read(Problem, _json(problem)))
+ANSWERS: Mapping[str, Callable[[Problem], Result]] = {
+    "propose": solver.propose,
+    "replan": solver.replan,
+}
+
+
+def _answer(solve: Callable[[Problem], Result], problem: bytes) -> int:
+    result = solve(document.read(Problem, _json(problem)))
     print(json.dumps(document.write(result), indent=1))
     return 0
 

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 DAY = 24 * 60
 MOST_REQUESTS = 500
+MOST_POINTS = 10_000
+MOST_WEIGHT = 100
 LAST_INSTANT = 121_000_000  # Into the year 2200: what lies beyond is a slip of the keyboard.
 
 
@@ -262,8 +264,12 @@ def policy_out_of_range(problem: Problem) -> Faults:
     policy = problem.policy
     for weight in fields(Weights):
         value = getattr(policy.weights, weight.name)
-        if not isinstance(value, int) or value < 0:
-            yield OUT_OF_RANGE, f"$.policy.weights.{weight.name}", "not a whole number from 0"
+        if not isinstance(value, int) or not 0 <= value <= MOST_POINTS:
+            yield (
+                OUT_OF_RANGE,
+                f"$.policy.weights.{weight.name}",
+                f"not a whole number from 0 to {MOST_POINTS}",
+            )
     if not 1 <= policy.k <= 50:
         yield OUT_OF_RANGE, "$.policy.k", "not from 1 to 50"
     if not 1 <= policy.grid_minutes <= 60 or DAY % policy.grid_minutes:
@@ -419,7 +425,7 @@ def rows_out_of_range(problem: Problem) -> Faults:
             yield OUT_OF_RANGE, f"{at}.clients", "not one client, nor two"
         if request.seats < 0:
             yield OUT_OF_RANGE, f"{at}.seats", str(request.seats)
-        if request.weight < 1:
+        if not 1 <= request.weight <= MOST_WEIGHT:
             yield OUT_OF_RANGE, f"{at}.weight", str(request.weight)
         if not request.preferred_weekdays <= set(range(7)):
             yield OUT_OF_RANGE, f"{at}.preferred_weekdays", "not from 0 to 6"

@@ -166,7 +166,7 @@ def _alone(problem: Problem, request: Request, choose: Choose) -> Outcome:
     chosen = sorted(pool[n] for n in choice.members)
     objective = total(policy, chosen)
     return Outcome(
-        proposals=tuple(_proposal(rank, candidate) for rank, candidate in enumerate(chosen, 1)),
+        proposals=tuple(as_proposal(rank, candidate) for rank, candidate in enumerate(chosen, 1)),
         objective=objective,
         bound=objective if choice.proven else sum(one.cost for one in pool[: len(chosen)]),
         proven=choice.proven,
@@ -246,7 +246,7 @@ def _up_to(cost: int, stream: Iterable[Candidate]) -> list[Candidate]:
     return list(takewhile(lambda candidate: candidate.cost <= cost, stream))
 
 
-def _proposal(rank: int, candidate: Candidate) -> Proposal:
+def as_proposal(rank: int, candidate: Candidate) -> Proposal:
     place = candidate.place
     return Proposal(
         request=candidate.view.request.id,
