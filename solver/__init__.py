@@ -1,6 +1,7 @@
 """Where else could this session be: free times and ranked alternatives, from plain facts.
 
-Pure: plain data in, plain data out. Only `propose` needs OR-Tools, and imports it when called.
+Pure: plain data in, plain data out. Only `propose` and `replan` need OR-Tools, and import it when
+called.
 """
 
 from collections.abc import Callable

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import solver
 from solver import document, schema
 from solver.problem import InvalidProblem, Problem, asked_in_the_past
-from solver.proposal import Result
+from solver.proposal import Explanation, Result
 
 HELP = """\
 Where else could a session be? One session of 50 minutes, asked for on a day that is full:
@@ -31,6 +32,12 @@ python -m solver propose < problem.json > result.json
 python -m solver check problem.json result.json
 python -m solver explain < problem.json
 
+Several requests at once, as when somebody falls ill: `replan` finds the joint plan that costs least
+(rank 1 of each request) and what else can be held beside it (ranks 2 to k):
+
+python -m solver replan < problem.json > plan.json
+python -m solver check problem.json plan.json
+
 Exit status: 0 solved, even if there is nothing to propose; 1 the check found something;
 2 the input is invalid: its error code and JSON path are on stderr, and nothing on stdout.
 A time asked for that is past already (E06) is only told on stderr.
@@ -43,6 +50,7 @@ def main(arguments: list[str]) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("propose", help="alternatives for each request: stdin → stdout")
+    commands.add_parser("replan", help="one plan for all requests together: stdin → stdout")
     commands.add_parser("explain", help="what would open a start for each request: stdin → stdout")
     published = commands.add_parser("schema", help="the JSON Schema of a document → stdout")
     published.add_argument("document", choices=schema.DOCUMENTS)
@@ -51,10 +59,8 @@ def main(arguments: list[str]) -> int:
     check.add_argument("result", type=Path)
     asked = parser.parse_args(arguments)
     try:
-        if asked.command == "propose":
-            return _propose(sys.stdin.buffer.read())
-        if asked.command == "explain":
-            return _explain(sys.stdin.buffer.read())
+        if asked.command in ANSWERS:
+            return _answer(ANSWERS[asked.command], sys.stdin.buffer.read())
         if asked.command == "schema":
             print(json.dumps(schema.schema(asked.document), indent=1, ensure_ascii=False))
             return 0
@@ -64,15 +70,15 @@ def main(arguments: list[str]) -> int:
         return 2
 
 
-def _propose(problem: bytes) -> int:
-    result = solver.propose(_problem(problem))
-    print(json.dumps(document.write(result), indent=1))
-    return 0
+ANSWERS: Mapping[str, Callable[[Problem], Result | tuple[Explanation, ...]]] = {
+    "propose": solver.propose,
+    "replan": solver.replan,
+    "explain": solver.explain,
+}
 
 
-def _explain(problem: bytes) -> int:
-    explanations = solver.explain(_problem(problem))
-    print(json.dumps([document.write(each) for each in explanations], indent=1))
+def _answer(solve: Callable[[Problem], Result | tuple[Explanation, ...]], problem: bytes) -> int:
+    print(json.dumps(document.write(solve(_problem(problem))), indent=1))
     return 0
 
 

@@ -5,13 +5,15 @@ Minute by minute and row by row, with nothing shared with the modules that it ju
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from solver.problem import (
+    Block,
     Busy,
     BusyKind,
     Clinician,
@@ -22,7 +24,7 @@ from solver.problem import (
     Service,
     Window,
 )
-from solver.proposal import Proposal, Result
+from solver.proposal import Proposal, Result, Swap, Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,44 +45,143 @@ def check(problem: Problem, result: Result) -> list[Violation]:
         for proposal in result.proposals
         if proposal.request not in known
     ]
-    objective = 0
-    for request in problem.requests:
-        mine = [proposal for proposal in result.proposals if proposal.request == request.id]
-        for proposal in mine:
-            case = Case(problem, request, proposal, mine)
-            for look in EACH:
-                try:
-                    faults = list(look(case))
-                except KeyError as unknown:
-                    faults = [f"there is no {unknown}"]
-                found += [
-                    Violation(look.__name__, request.id, proposal.rank, fault) for fault in faults
-                ]
-        for together in ALL_OF_ONE:
-            found += [
-                Violation(together.__name__, request.id, 0, fault)
-                for fault in together(problem, request, mine, result)
-            ]
-        if mine and not found:
-            objective += sum(proposal.cost for proposal in mine) + _crowding(problem, mine)
-        elif found:
-            objective = result.objective  # It means nothing now, and has been said already.
-        held = _as_busy(problem, request, mine)
-        problem = replace(problem, busy=(*_swapped(list(problem.busy), mine), *held))
-    if objective != result.objective:
-        found.append(Violation("objective", "", 0, f"{result.objective} is {objective}"))
+    found += _joint(problem, result) if result.totals else _one_by_one(problem, result)
+    placed = {proposal.request for proposal in result.proposals}
+    if [each.request for each in result.unplaced] != [
+        request.id for request in problem.requests if request.id not in placed
+    ]:
+        found.append(Violation("unplaced", "", 0, "not those without proposals"))
     if result.bound > result.objective or result.gap != result.objective - result.bound:
         found.append(Violation("bound", "", 0, f"{result.bound}, gap {result.gap}"))
     return found
+
+
+def _one_by_one(problem: Problem, result: Result) -> Iterator[Violation]:
+    """Whoever comes later finds what is proposed to those before."""
+    objective, clean = 0, True
+    for request in problem.requests:
+        mine = [proposal for proposal in result.proposals if proposal.request == request.id]
+        held = Held(_as_busy(problem, request, mine), _swaps(mine))
+        faults = list(_of_request(problem, Calendar(problem), held, request, mine, result))
+        yield from faults
+        clean = clean and not faults
+        objective += sum(proposal.cost for proposal in mine)
+        objective += _crowding(problem, mine) if clean else 0
+        problem = replace(problem, busy=(*held.swapped(problem.busy), *held.rows))
+    # After other faults the sum means nothing.
+    if clean and objective != result.objective:
+        yield Violation("objective", "", 0, f"{result.objective} is {objective}")
+
+
+def _joint(problem: Problem, result: Result) -> Iterator[Violation]:
+    """All at once: costs know only what stands, rules also everything else that is proposed."""
+    calendar, objective = Calendar(problem), 0
+    by_request = {
+        request.id: [each for each in result.proposals if each.request == request.id]
+        for request in problem.requests
+    }
+    rows = [
+        row
+        for request in problem.requests
+        for row in _as_busy(problem, request, by_request[request.id])
+    ]
+    held, first = Held(rows, _swaps(result.proposals)), []
+    for request in problem.requests:
+        mine = by_request[request.id]
+        yield from _of_request(problem, calendar, held, request, mine, result)
+        for proposal in mine[:1]:
+            objective += request.weight * proposal.cost
+            first.append((request, proposal))
+    if objective != result.objective:
+        yield Violation("objective", "", 0, f"{result.objective} is {objective}")
+    expected = _totals(problem, calendar, first)
+    if expected != result.totals:
+        yield Violation("totals", "", 0, f"{result.totals} is {expected}")
+
+
+def _of_request(
+    problem: Problem,
+    calendar: Calendar,
+    held: Held,
+    request: Request,
+    mine: list[Proposal],
+    result: Result,
+) -> Iterator[Violation]:
+    for proposal in mine:
+        case = Case(problem, calendar, held, request, proposal)
+        for look in EACH:
+            try:
+                faults = list(look(case))
+            except KeyError as unknown:
+                faults = [f"there is no {unknown}"]
+            for fault in faults:
+                yield Violation(look.__name__, request.id, proposal.rank, fault)
+    for together in ALL_OF_ONE:
+        for fault in together(problem, request, mine, result):
+            yield Violation(together.__name__, request.id, 0, fault)
+
+
+class Calendar:
+    """What stands, by whom it concerns: nobody leafs through all of it for every rule."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.of: dict[tuple[str, str | None], list[Busy]] = defaultdict(list)
+        for busy in problem.busy:
+            self.of["clinician", busy.clinician].append(busy)
+            self.of["room", busy.room].append(busy)
+            for client in busy.clients:
+                self.of["client", client].append(busy)
+        self._problem = problem
+        self._weeks: dict[str, list[Busy]] = {}
+
+    def concerning(self, request: Request, proposal: Proposal) -> list[Busy]:
+        rows = list(self.of["clinician", proposal.clinician])
+        rows += self.of["room", proposal.room] if proposal.room else []
+        for client in request.clients:
+            rows += self.of["client", client]
+        return list({id(row): row for row in rows}.values())
+
+    def week(self, monday: str) -> list[Busy]:
+        """Sessions of everybody."""
+        if not self._weeks:
+            self._weeks = defaultdict(list)
+            for busy in self._problem.busy:
+                if busy.kind != BusyKind.EXTERNAL:
+                    self._weeks[_monday(self._problem, busy)].append(busy)
+        return self._weeks.get(monday, [])
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is proposed at once: the sessions, and who makes room for them."""
+
+    rows: list[Busy]
+    swaps: list[Swap]
+
+    def swapped(self, standing: Iterable[Busy]) -> Iterable[Busy]:
+        """The rows once everybody has gone where the swaps say."""
+        moved = {swap.ref: swap.room for swap in self.swaps}
+        if not moved:
+            return standing
+        return [
+            replace(row, room=moved[row.ref], other_rooms=()) if row.ref in moved else row
+            for row in standing
+        ]
 
 
 class Case:
     """One proposal, and what it refers to."""
 
     def __init__(
-        self, problem: Problem, request: Request, proposal: Proposal, mine: list[Proposal]
+        self,
+        problem: Problem,
+        calendar: Calendar,
+        held: Held,
+        request: Request,
+        proposal: Proposal,
     ) -> None:
-        self.problem, self.request, self.proposal, self.mine = problem, request, proposal, mine
+        self.problem, self.request, self.proposal = problem, request, proposal
+        self.calendar, self.held = calendar, held
 
     @property
     def service(self) -> Service:
@@ -105,14 +206,26 @@ class Case:
     @property
     def others(self) -> list[Busy]:
         """What stands once all swaps are made, and the other proposals, which may come to stand."""
-        rest = [proposal for proposal in self.mine if proposal is not self.proposal]
-        standing = _swapped(self.standing, self.mine)
-        return standing + _as_busy(self.problem, self.request, rest)
+        own = _name(self.proposal)
+        rest = [row for row in self.held.rows if row.ref != own]
+        return [*self.held.swapped(self.standing), *rest]
 
     @property
     def standing(self) -> list[Busy]:
         chain = self.request.ignore_refs
-        return [busy for busy in self.problem.busy if busy.ref not in chain]
+        rows = self.calendar.concerning(self.request, self.proposal)
+        return [busy for busy in rows if busy.ref not in chain]
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The clinician's, as far as they could matter: nothing reaches over three days."""
+        reach = 3 * 24 * 60
+        return [
+            block
+            for block in self.clinician.blocks
+            if block.window.start < self.proposal.end + reach
+            and block.window.end > self.proposal.start - reach
+        ]
 
 
 def length(case: Case) -> Iterator[str]:
@@ -137,13 +250,13 @@ def qualified(case: Case) -> Iterator[str]:
 
 
 def hours(case: Case) -> Iterator[str]:
-    proposal = case.proposal
+    proposal, blocks = case.proposal, case.blocks
     for minute in case.minutes:
         if not any(
             block.window.start <= minute < block.window.end
             and block.location == proposal.location
             and proposal.modality in block.modalities
-            for block in case.clinician.blocks
+            for block in blocks
         ):
             yield f"minute {minute} is outside working hours"
             return
@@ -206,8 +319,9 @@ def room(case: Case) -> Iterator[str]:
         yield f"{room.id} is at {room.location}"
     if case.service.room_features - room.features or case.request.seats > room.seats:
         yield f"{room.id} does not suit"
+    windows = [window for window in room.windows if _overlap(window, proposal)]
     for minute in case.minutes:
-        if not any(window.start <= minute < window.end for window in room.windows):
+        if not any(window.start <= minute < window.end for window in windows):
             yield f"{room.id} is closed at minute {minute}"
             break
     for outage in case.problem.outages:
@@ -221,7 +335,7 @@ def room(case: Case) -> Iterator[str]:
 
 def swaps(case: Case) -> Iterator[str]:
     """Only sessions that may, each once, to where they fit at their own time."""
-    problem, rows = case.problem, _swapped(list(case.problem.busy), case.mine)
+    problem = case.problem
     for swap in case.proposal.swaps:
         before = next((busy for busy in problem.busy if busy.ref == swap.ref), None)
         if before is None or before.room is None or swap.room not in before.other_rooms:
@@ -229,7 +343,7 @@ def swaps(case: Case) -> Iterator[str]:
             continue
         if swap.ref in case.request.ignore_refs:
             yield f"{swap.ref} is not to be moved"
-        if sum(swap.ref == each.ref for one in case.mine for each in one.swaps) > 1:
+        if sum(swap.ref == each.ref for each in case.held.swaps) > 1:
             yield f"{swap.ref} goes to two rooms"
         room, old = _one(problem.rooms, swap.room), _one(problem.rooms, before.room)
         if room.location != old.location:
@@ -241,7 +355,7 @@ def swaps(case: Case) -> Iterator[str]:
         for outage in problem.outages:
             if outage.room == room.id and _overlap(outage.window, before):
                 yield f"{room.id} is out of order"
-        for busy in [*rows, *_as_busy(problem, case.request, case.mine)]:
+        for busy in [*case.held.swapped(problem.busy), *case.held.rows]:
             apart = max(busy.start - before.end, before.start - busy.end)
             if busy.ref != swap.ref and busy.room == room.id and apart < room.turnover:
                 yield f"{swap.ref} meets {busy.ref} in {room.id}"
@@ -326,13 +440,8 @@ def cells(problem: Problem, _: Request, mine: list[Proposal], result: Result) ->
 ALL_OF_ONE = (ranks, cells)
 
 
-def _swapped(rows: list[Busy], proposals: list[Proposal]) -> list[Busy]:
-    """The rows once everybody who makes room for the proposals has gone where they say."""
-    moved = {swap.ref: swap.room for proposal in proposals for swap in proposal.swaps}
-    return [
-        replace(row, room=moved[row.ref], other_rooms=()) if row.ref in moved else row
-        for row in rows
-    ]
+def _swaps(proposals: Iterable[Proposal]) -> list[Swap]:
+    return [swap for proposal in proposals for swap in proposal.swaps]
 
 
 def _overlap(one: Window | Busy, other: Proposal | Busy) -> bool:
@@ -353,25 +462,7 @@ def _costs(case: Case) -> dict[str, int]:
     room = case.room
 
     other_clinician = request.asked_clinician not in (None, proposal.clinician)
-    week = (local.date() - timedelta(days=local.weekday())).isoformat()
-    # Local time is slow to tell, so first leave out what is certainly in another week.
-    nearby = [busy for busy in case.standing if abs(busy.start - proposal.start) < 9 * 24 * 60]
-    loads = [
-        sum(
-            busy.clinician == clinician.id
-            and busy.kind != BusyKind.EXTERNAL
-            and _monday(problem, busy) == week
-            for busy in nearby
-        )
-        for clinician in problem.clinicians
-        if other_clinician
-    ]
-    mean = sum(loads) // len(loads) if loads else 0
-    own = [
-        load
-        for load, clinician in zip(loads, problem.clinicians, strict=False)
-        if clinician.id == proposal.clinician
-    ]
+    own, mean = _load(case) if other_clinician else (0, 0)
     return {
         "days_moved": weights.day_moved * min(days, weights.days_moved_at_most),
         "quarters_moved": weights.quarter_moved * min(quarters, weights.quarters_moved_at_most),
@@ -399,8 +490,19 @@ def _costs(case: Case) -> dict[str, int]:
         if room
         else 0,
         "swapped_sessions": weights.swapped_session * len(proposal.swaps),
-        "busier_than_mean": weights.busier_than_mean * max(0, sum(own) - mean),
+        "busier_than_mean": weights.busier_than_mean * max(0, own - mean),
     }
+
+
+def _load(case: Case) -> tuple[int, int]:
+    """Sessions of the clinician that week, and of clinicians on average."""
+    week = (case.local.date() - timedelta(days=case.local.weekday())).isoformat()
+    whose = [
+        busy.clinician
+        for busy in case.calendar.week(week)
+        if busy.clinician is not None and busy.ref not in case.request.ignore_refs
+    ]
+    return whose.count(case.proposal.clinician), len(whose) // len(case.problem.clinicians)
 
 
 def _idle(case: Case) -> tuple[int, int]:
@@ -409,7 +511,7 @@ def _idle(case: Case) -> tuple[int, int]:
     begin, finish = proposal.start - service.buffer_before, proposal.end + service.buffer_after
     working = [
         block.window
-        for block in case.clinician.blocks
+        for block in case.blocks
         if block.location == here and proposal.modality in block.modalities
     ]
     away = list(case.clinician.absences)
@@ -472,7 +574,7 @@ def _as_busy(problem: Problem, request: Request, proposals: list[Proposal]) -> l
     service = _one(problem.services, request.service)
     return [
         Busy(
-            ref=f"proposal {proposal.rank}",
+            ref=_name(proposal),
             kind=BusyKind.HELD,
             start=proposal.start,
             end=proposal.end,
@@ -485,6 +587,10 @@ def _as_busy(problem: Problem, request: Request, proposals: list[Proposal]) -> l
         )
         for proposal in proposals
     ]
+
+
+def _name(proposal: Proposal) -> str:
+    return f"proposal {proposal.rank} of {proposal.request}"
 
 
 def _local(problem: Problem, location: str | None, instant: int) -> datetime:
@@ -522,6 +628,45 @@ def _minutes(problem: Problem, here: str | None, there: str | None) -> int:
                 reached[b] = reached[a] + time
                 changed = True
     return reached.get(there, 0)
+
+
+def _totals(problem: Problem, calendar: Calendar, first: list[tuple[Request, Proposal]]) -> Totals:
+    days_moved = clinician_changes = location_changes = 0
+    added: dict[tuple[str, date], list[Busy]] = defaultdict(list)
+    for request, proposal in first:
+        date_ = _local(problem, proposal.location, proposal.start).date()
+        added[proposal.clinician, date_] += _as_busy(problem, request, [proposal])
+        if request.asked_start is not None:
+            asked = _local(problem, request.asked_location, request.asked_start)
+            days_moved += abs((date_ - asked.date()).days)
+        if request.asked_clinician and request.asked_clinician != proposal.clinician:
+            clinician_changes += 1
+        if proposal.modality == Modality.IN_PERSON and request.asked_location:
+            location_changes += request.asked_location != proposal.location
+    before = after = 0
+    for (clinician, date_), rows in added.items():
+        standing = [
+            busy
+            for busy in calendar.of["clinician", clinician]
+            if _local(problem, busy.location, busy.start).date() == date_
+        ]
+        before += _idle_between(standing)
+        after += _idle_between(standing + rows)
+    return Totals(
+        days_moved=days_moved,
+        clinician_changes=clinician_changes,
+        location_changes=location_changes,
+        gap_minutes_before=before,
+        gap_minutes_after=after,
+    )
+
+
+def _idle_between(rows: list[Busy]) -> int:
+    """Minutes, from the first row's to the last one's, that are in none of them."""
+    taken: set[int] = set()
+    for busy in rows:
+        taken.update(range(busy.start - busy.buffer_before, busy.end + busy.buffer_after))
+    return max(taken) + 1 - min(taken) - len(taken) if taken else 0
 
 
 class _Named(Protocol):

@@ -44,7 +44,7 @@ def read(kind: type[_T], document: object) -> _T:
     return value
 
 
-def write(value: Problem | Result | Explanation) -> Any:
+def write(value: Problem | Result | tuple[Explanation, ...]) -> Any:
     return _written(value)
 
 

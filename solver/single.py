@@ -17,6 +17,7 @@ from typing import Any
 
 from solver.candidates import places
 from solver.constraints import limits
+from solver.explain import explain
 from solver.objective import (
     DAY_TERMS,
     MINUTE_TERMS,
@@ -52,10 +53,15 @@ def answer(problem: Problem, choose: Choose) -> Result:
     """Each request alone, in order, while the proposals of those before it are held."""
     given, problem = problem, validate(problem)
     outcomes: list[Outcome] = []
+    unplaced: list[Unplaced] = []
     for request in problem.requests:
         if outcomes:
-            problem = _holding(problem, outcomes[-1].proposals)
+            problem = holding(problem, outcomes[-1].proposals)
         outcomes.append(_alone(problem, request, choose))
+        if not outcomes[-1].proposals:
+            unplaced += [
+                Unplaced(request.id, why) for why in explain(replace(problem, requests=(request,)))
+            ]
     proposals = tuple(chain.from_iterable(outcome.proposals for outcome in outcomes))
     objective = sum(outcome.objective for outcome in outcomes)
     bound = sum(outcome.bound for outcome in outcomes)
@@ -76,11 +82,7 @@ def answer(problem: Problem, choose: Choose) -> Result:
         bound=bound,
         gap=objective - bound,
         proven=proven,
-        unplaced=tuple(
-            Unplaced(request.id)
-            for request, outcome in zip(problem.requests, outcomes, strict=True)
-            if not outcome.proposals
-        ),
+        unplaced=tuple(unplaced),
         considered=sum(outcome.considered for outcome in outcomes),
         less_diverse=any(outcome.less_diverse for outcome in outcomes),
         seed=problem.policy.seed,
@@ -168,7 +170,7 @@ def _alone(problem: Problem, request: Request, choose: Choose) -> Outcome:
     chosen = sorted(pool[n] for n in choice.members)
     objective = total(policy, chosen)
     return Outcome(
-        proposals=tuple(_proposal(rank, candidate) for rank, candidate in enumerate(chosen, 1)),
+        proposals=tuple(as_proposal(rank, candidate) for rank, candidate in enumerate(chosen, 1)),
         objective=objective,
         bound=objective if choice.proven else sum(one.cost for one in pool[: len(chosen)]),
         proven=choice.proven,
@@ -248,7 +250,7 @@ def _up_to(cost: int, stream: Iterable[Candidate]) -> list[Candidate]:
     return list(takewhile(lambda candidate: candidate.cost <= cost, stream))
 
 
-def _proposal(rank: int, candidate: Candidate) -> Proposal:
+def as_proposal(rank: int, candidate: Candidate) -> Proposal:
     place = candidate.place
     return Proposal(
         request=candidate.view.request.id,
@@ -266,7 +268,7 @@ def _proposal(rank: int, candidate: Candidate) -> Proposal:
     )
 
 
-def _holding(problem: Problem, proposals: Sequence[Proposal]) -> Problem:
+def holding(problem: Problem, proposals: Sequence[Proposal]) -> Problem:
     """The same world once the proposals are held: who made room for them stays where they went."""
     moved = {swap.ref: swap.room for proposal in proposals for swap in proposal.swaps}
     standing = (

@@ -6,6 +6,7 @@ import pytest
 
 import solver
 from solver.problem import Block, BusyKind, Modality, Outage
+from solver.proposal import Unplaced
 from tests.solver.worlds import (
     CENTRO,
     MORNING,
@@ -126,3 +127,66 @@ def test_a_wrong_sum_is_seen():
         "objective",
         "bound",
     }
+
+
+BOTH_ASK = replace(
+    PROBLEM,
+    policy=replace(PROBLEM.policy, k=2),
+    requests=(WISH, replace(WISH, id="r2", clients=("p2",), weight=3)),
+    clinicians=(ana(max_sessions_day=4),),
+)
+JOINT = solver.replan(BOTH_ASK)  # From 10:00 and from 11:00, and nothing more.
+TOTALS = JOINT.totals
+assert TOTALS is not None
+
+
+def joint(n: int, **changes):
+    proposals = list(JOINT.proposals)
+    proposals[n] = replace(proposals[n], **changes)
+    return replace(JOINT, proposals=tuple(proposals))
+
+
+def test_a_good_joint_plan_is_good():
+    assert len(JOINT.proposals) == 2
+    assert JOINT.totals is not None
+    assert solver.check(BOTH_ASK, JOINT) == []
+
+
+def test_two_requests_in_one_place_are_seen():
+    one = JOINT.proposals[0]
+    same = joint(1, start=one.start, end=one.end)
+    assert {"agenda", "room"} <= rules(BOTH_ASK, same)
+    assert "client" not in rules(BOTH_ASK, same)
+    clients = replace(
+        BOTH_ASK, requests=(WISH, replace(BOTH_ASK.requests[1], clients=("p2", "p1")))
+    )
+    assert "client" in rules(clients, same)
+
+
+def test_a_joint_plan_counts_all_proposals_of_a_day():
+    once = replace(BOTH_ASK, clinicians=(ana(max_sessions_day=1),))
+    assert rules(once, JOINT) == {"daily_maximum"}
+
+
+def test_a_joint_plan_does_not_cost_what_it_holds_itself():
+    """Each finds the day empty; one after the other, the second would not."""
+    sequential = replace(JOINT, totals=None)
+    assert rules(BOTH_ASK, sequential) >= {"breakdown"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        ("objective", {"objective": JOINT.objective + 1, "gap": 1}),
+        ("bound", {"bound": JOINT.objective + 1, "gap": -1}),
+        ("unplaced", {"unplaced": (Unplaced("r1"),)}),
+        ("unplaced", {"proposals": JOINT.proposals[:1]}),
+        ("totals", {"totals": replace(TOTALS, days_moved=1)}),
+        ("totals", {"totals": replace(TOTALS, clinician_changes=1)}),
+        ("totals", {"totals": replace(TOTALS, location_changes=1)}),
+        ("totals", {"totals": replace(TOTALS, gap_minutes_before=1)}),
+        ("totals", {"totals": replace(TOTALS, gap_minutes_after=0)}),
+    ],
+)
+def test_a_lie_about_a_joint_plan_is_seen(rule, changes):
+    assert rule in rules(BOTH_ASK, replace(JOINT, **changes))

@@ -58,6 +58,19 @@ def test_the_example_of_the_help_runs(tmp_path):
     assert main(["check", str(problem), str(answer)]) == 0
 
 
+def test_the_help_s_joint_plan_runs_and_is_judged(tmp_path):
+    solved = shell("replan", text=EXAMPLE)
+    assert (solved.returncode, solved.stderr) == (0, "")
+    plan = json.loads(solved.stdout)
+    assert plan["totals"]["days_moved"] == 1
+    problem, answer = tmp_path / "problem.json", tmp_path / "plan.json"
+    problem.write_text(EXAMPLE)
+    answer.write_text(solved.stdout)
+    assert main(["check", str(problem), str(answer)]) == 0
+    answer.write_text(json.dumps(plan | {"totals": plan["totals"] | {"days_moved": 2}}))
+    assert main(["check", str(problem), str(answer)]) == 1
+
+
 def test_the_check_says_what_is_wrong_line_by_line(tmp_path, capsys):
     result = solver.greedy(document.read(Problem, json.loads(EXAMPLE)))
     wrong = replace(result, proposals=result.proposals[:1])
@@ -122,6 +135,8 @@ INVALID = [
     ("E10", "$.policy.k", changed("policy.k", 2.5)),
     ("E10", "$.policy.weights.day_moved", changed("policy.weights", {"day_moved": float("nan")})),
     ("E09", "$.policy.weights.day_moved", changed("policy.weights", {"day_moved": -1})),
+    ("E09", "$.policy.weights.day_moved", changed("policy.weights", {"day_moved": 10_001})),
+    ("E09", "$.requests[0].weight", changed("requests.0.weight", 10_001)),
     ("E10", "$.policy.weights.days", changed("policy.weights", {"days": 1})),
     ("E10", f"$.{WINDOW}".replace(".0", "[0]"), changed(WINDOW, ["2027-03-02T15:00Z"])),
     (
@@ -156,7 +171,7 @@ def type_in(monkeypatch, text: str) -> None:
 
 
 @pytest.mark.parametrize(("code", "path", "text"), INVALID)
-@pytest.mark.parametrize("verb", ["propose", "explain"])
+@pytest.mark.parametrize("verb", ["propose", "replan", "explain"])
 def test_an_invalid_document_is_refused_with_code_and_path(
     verb, code, path, text, capsys, monkeypatch
 ):

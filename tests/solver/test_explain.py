@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from solver import checker, explain
-from solver.checker import Case
+from solver.checker import Calendar, Case, Held
 from solver.problem import (
     Block,
     BusyKind,
@@ -235,9 +235,13 @@ def session_at(start: int, end: int, clinician: str, location: str | None, modal
     )
 
 
+def case_of(problem: Problem, wish: Request, proposal: Proposal) -> Case:
+    return Case(problem, Calendar(problem), Held([], []), wish, proposal)
+
+
 def broken_groups(problem: Problem, wish: Request, proposal: Proposal) -> set[Group]:
     def faults(judge, problem=problem, wish=wish, proposal=proposal) -> bool:
-        return any(judge(Case(problem, wish, proposal, [proposal])))
+        return any(judge(case_of(problem, wish, proposal)))
 
     found = set()
     for group, judge in JUDGES.items():
@@ -285,7 +289,7 @@ def oracle(problem: Problem) -> Explanation:
                 proposal = session_at(
                     start, start + service.duration, clinician.id, location, modality
                 )
-                if not any(checker.grid(Case(problem, wish, proposal, [proposal]))):
+                if not any(checker.grid(case_of(problem, wish, proposal))):
                     groups = broken_groups(problem, wish, proposal)
                     against[start, location, modality].append(groups)
 
