@@ -16,6 +16,7 @@ from booking.availability import (
     minutes,
     plan,
     request_for,
+    room_swaps,
     wall,
     wish_of,
 )
@@ -105,8 +106,8 @@ def still_free(problem: solver.Problem, slot: Slot) -> Slot | None:
     start = minutes(slot.starts_at)
     if set(candidates.broken_rules(problem, request, place, start)) - STAFF_MAY_WAIVE:
         return None
-    rooms = candidates.free_rooms(problem, request, place, start)
-    return replace(slot, room_id=_id(next(iter(rooms), None)))
+    room = candidates.room_for(problem, request, place, start)
+    return replace(slot, room_id=None if room is None else int(room[0]))
 
 
 def problem_for(
@@ -191,6 +192,7 @@ def _slot(found: solver.Proposal) -> Slot:
         clinician_location_id=_id(found.location),
         room_id=_id(found.room),
         modality=Modality(found.modality.value),
+        swaps=room_swaps(found.swaps),
     )
 
 

@@ -34,6 +34,7 @@ from solver import candidates
 from solver import problem as solver
 from solver.candidates import Place, Rule
 from solver.local_time import Zone
+from solver.proposal import Swap
 
 __all__ = ["NotFree", "Plan", "Rule", "Slot", "Wish", "plan"]
 
@@ -59,6 +60,16 @@ class NotFree(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class RoomSwap:
+    """A session, or a slot held for a client, that goes to another room at its own time."""
+
+    appointment_id: int
+    offer_id: int | None
+    """Of the held slot; None: the appointment itself."""
+    room_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """One session's time and place, with the room it would get."""
 
@@ -69,6 +80,7 @@ class Slot:
     clinician_location_id: int | None
     room_id: int | None
     modality: Modality
+    swaps: tuple[RoomSwap, ...] = ()  # What makes the room free.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +109,7 @@ class Plan:
     holidays: dict[date, str]
     travel: dict[tuple[str, str], int]
     _blocks: dict[tuple[int, date], tuple[solver.Block, ...]] = field(default_factory=dict)
+    _suited: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
 
     def zone(self, location_id: int | None) -> ZoneInfo:
         """The zone that an office's hours, or the practice's, are in."""
@@ -135,13 +148,22 @@ class Plan:
         ]
 
     def _has_room(self, service: Service, location_id: int) -> bool:
-        return any(
-            room.active
-            and room.location_id == location_id
-            and set(service.room_features) <= set(room.features)
-            and room.seats >= service.seats
-            for room in self.rooms.values()
-        )
+        return bool(self.rooms_for(service.id, location_id))
+
+    def rooms_for(self, service_id: int, location_id: int) -> tuple[str, ...]:
+        """Rooms of an office in which a service can take place, the plainest first."""
+        key = (service_id, location_id)
+        if key not in self._suited:
+            service = self.services[service_id]
+            self._suited[key] = tuple(
+                str(room.id)
+                for room in sorted(self.rooms.values(), key=lambda room: len(room.features))
+                if room.active
+                and room.location_id == location_id
+                and set(service.room_features) <= set(room.features)
+                and room.seats >= service.seats
+            )
+        return self._suited[key]
 
     def notice(self, clinician: Clinician) -> int:
         """The minimum notice in minutes; never so short that nobody could answer in time."""
@@ -317,7 +339,7 @@ def facts(
             )
             for row in the.clinicians.values()
         ),
-        busy=_busy(first, last),
+        busy=_busy(the, first, last, now),
         requests=requests,
     )
     return solver.validate(problem)
@@ -348,10 +370,18 @@ KINDS = {
 }
 
 
-def _busy(first: datetime, last: datetime) -> tuple[solver.Busy, ...]:
-    """What is taken; each row's name begins with the chain that it belongs to."""
+def _busy(the: Plan, first: datetime, last: datetime, now: datetime) -> tuple[solver.Busy, ...]:
+    """What is taken; each row's name begins with the chain that it belongs to.
+
+    Sessions may change rooms among themselves, unless a room is pinned, or they begin so soon
+    that somebody may already be on the way to a door.
+    """
+    soon = now + timedelta(minutes=the.practice.answer_margin_minutes)
     session = (
+        Appointment.id,
         Appointment.chain,
+        Appointment.service,
+        Appointment.room_pinned,
         Appointment.state,
         Appointment.buffer_before,
         Appointment.buffer_after,
@@ -392,16 +422,22 @@ def _busy(first: datetime, last: datetime) -> tuple[solver.Busy, ...]:
         clinician,
         place,
         room,
+        appointment,
         chain,
+        service,
+        pinned,
         state,
         before,
         after,
         *who,
     ) in rows:
         client, first_member, second_member = who
+        others: tuple[str, ...] = ()
+        if room is not None and place is not None and not pinned and start > soon:
+            others = tuple(r for r in the.rooms_for(service, place) if r != str(room))
         busy.append(
             solver.Busy(
-                ref=f"{chain}:{letter}{id_}",
+                ref=f"{chain}:{appointment}:{id_ if letter == 'o' else ''}",
                 kind=KINDS[state],
                 start=minutes(start),
                 end=minutes(end),
@@ -415,6 +451,7 @@ def _busy(first: datetime, last: datetime) -> tuple[solver.Busy, ...]:
                 location=None if place is None else str(place),
                 buffer_before=before,
                 buffer_after=after,
+                other_rooms=others,
             )
         )
     busy.sort(key=lambda b: (b.start, b.ref))
@@ -566,10 +603,7 @@ def slot(
     for row in problem.busy:
         load[row.clinician] += 1
     place = min(free, key=lambda p: (load[p.clinician], int(p.clinician)))
-    room = None
-    if place.modality is solver.Modality.IN_PERSON:
-        rooms = [int(room) for room in candidates.free_rooms(problem, request, place, start)]
-        room = keep_room if keep_room in rooms else rooms[0]
+    room, swaps = _room(problem, request, place, start, keep_room)
     sits = None if place.location is None else int(place.location)
     return Slot(
         starts_at=starts_at,
@@ -579,6 +613,30 @@ def slot(
         clinician_location_id=sits,
         room_id=room,
         modality=wish.modality,
+        swaps=swaps,
+    )
+
+
+def _room(
+    problem: solver.Problem,
+    request: solver.Request,
+    place: Place,
+    start: int,
+    keep_room: int | None,
+) -> tuple[int | None, tuple[RoomSwap, ...]]:
+    """The room that a session gets at a place where it is free, and who has to leave it."""
+    if str(keep_room) in candidates.free_rooms(problem, request, place, start):
+        return keep_room, ()
+    found = candidates.room_for(problem, request, place, start)
+    return (None, ()) if found is None else (int(found[0]), room_swaps(found[1]))
+
+
+def room_swaps(swaps: Iterable[Swap]) -> tuple[RoomSwap, ...]:
+    """The solver's swaps in the book's terms."""
+    return tuple(
+        RoomSwap(int(appointment), int(offer) if offer else None, int(swap.room))
+        for swap in swaps
+        for _, appointment, offer in [swap.ref.split(":")]
     )
 
 

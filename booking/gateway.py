@@ -11,9 +11,10 @@ from typing import Any, ParamSpec, TypeVar
 from peewee import Expression
 
 from booking import availability, occupancy
+from booking.availability import RoomSwap, Rule, Slot, Wish
 from booking.db import BaseModel, transaction
 from booking.lifecycle import BIRTHS, Event, next_state
-from booking.models import Access, Account, Appointment, History, OneTimeKey
+from booking.models import Access, Account, Appointment, History, OfferedSlot, OneTimeKey
 
 P = ParamSpec("P")
 Row = TypeVar("Row", bound=BaseModel)
@@ -85,6 +86,7 @@ class Change:
         self.actor, self.now = actor, now
         self._key = key
         self._chains: set[int] = set()
+        self._rooms: list[dict[str, int]] = []
 
     def appointment(self, appointment_id: int, *, version: int | None = None) -> Appointment:
         """The row as it is now, if it is this actor's and still at `version` (when given).
@@ -99,6 +101,42 @@ class Change:
         if version is not None and found.version != version:
             raise ChangedMeanwhile(appointment_id)
         return found
+
+    def claim(
+        self,
+        wish: Wish,
+        starts_at: datetime,
+        *,
+        waived: frozenset[Rule] = frozenset(),
+        keep_room: int | None = None,
+    ) -> Slot:
+        """The session that `wish` gets at a time; whoever has to leave its room goes at once.
+
+        Raises:
+            NotFree: it cannot be had; `rules` say why.
+        """
+        slot = availability.slot(wish, starts_at, now=self.now, waived=waived, keep_room=keep_room)
+        for swap in slot.swaps:
+            self._swap(swap)
+        return slot
+
+    def _swap(self, swap: RoomSwap) -> None:
+        row: Appointment | OfferedSlot = (
+            Appointment.get_by_id(swap.appointment_id)
+            if swap.offer_id is None
+            else OfferedSlot.get_by_id(swap.offer_id)
+        )
+        self._rooms.append(
+            {
+                "appointment": swap.appointment_id,
+                "starts_at": int(row.starts_at.timestamp()),
+                "from": row.room_id or 0,
+                "to": swap.room_id,
+            }
+        )
+        kind = type(row)
+        kind.update(room=swap.room_id).where(kind.id == row.id).execute()
+        self.touch(Appointment.get_by_id(swap.appointment_id))
 
     def begin(self, event: Event, *, chain: int | None = None, **columns: Any) -> Appointment:
         """A new appointment; `chain` is the one it continues."""
@@ -152,13 +190,14 @@ class Change:
 
     def settle(self) -> None:
         """Make the occupancy of every chain that changed true again; the database may refuse."""
-        for chain in sorted(self._chains):
-            occupancy.rewrite(chain)
+        occupancy.rewrite(self._chains)
 
     def _record(
         self, appointment: Appointment, event: Event, *, before: str, detail: dict[str, Any]
     ) -> None:
         self._chains.add(appointment.chain)
+        if self._rooms:  # Who went from which room to which, so that this could be.
+            detail = detail | {"rooms": list(self._rooms)}
         History.create(
             appointment=appointment,
             version=appointment.version,

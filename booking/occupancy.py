@@ -23,13 +23,29 @@ class SlotTaken(Exception):
     """Somebody else's time: another chain occupies the clinician, the room or a person."""
 
 
-def rewrite(chain: int) -> None:
-    """Make the rows of `chain` say what its open appointments and held offers need now.
+def rewrite(chains: Iterable[int]) -> None:
+    """Make the rows of `chains` say what their open appointments and held offers need now.
+
+    All old rows go before the first new one comes: two chains may have swapped rooms.
 
     Raises:
         SlotTaken: another chain has some of it already; nothing of the transaction may stay.
     """
-    appointments = list(
+    chains = sorted(chains)
+    turnovers: dict[int, int] = dict(tuples(Room.select(Room.id, Room.turnover_minutes)))
+    rows = [row for chain in chains for row in _rows(chain, turnovers)]
+    Occupancy.delete().where(Occupancy.chain.in_(chains)).execute()
+    try:
+        if rows:
+            Occupancy.insert_many(rows).execute()
+    except IntegrityError as error:
+        if OVERLAP in str(error):
+            raise SlotTaken from error
+        raise
+
+
+def _rows(chain: int, turnovers: dict[int, int]) -> list[dict[str, object]]:
+    appointments = (
         Appointment.select(Appointment, Client)
         .join(Client)
         .where(
@@ -38,9 +54,7 @@ def rewrite(chain: int) -> None:
         )
     )
     rooms_held = _rooms_held(chain)
-    Occupancy.delete().where(Occupancy.chain == chain).execute()
     stretches: defaultdict[tuple[str, int], list[Stretch]] = defaultdict(list)
-    turnovers: dict[int, int] = dict(tuples(Room.select(Room.id, Room.turnover_minutes)))
     for appointment in appointments:
         for session in _sessions(appointment):
             for resource, stretch in needs(
@@ -51,7 +65,7 @@ def rewrite(chain: int) -> None:
                 if held_until is not None and session.ends_at <= held_until:
                     end = min(end, held_until)
                 stretches[resource].append((start, end))
-    rows = [
+    return [
         {
             "resource": resource,
             "resource_id": resource_id,
@@ -62,13 +76,6 @@ def rewrite(chain: int) -> None:
         for (resource, resource_id), taken in sorted(stretches.items())
         for start, end in union(taken)
     ]
-    try:
-        if rows:
-            Occupancy.insert_many(rows).execute()
-    except IntegrityError as error:
-        if OVERLAP in str(error):
-            raise SlotTaken from error
-        raise
 
 
 def _rooms_held(chain: int) -> dict[tuple[str, int, datetime], datetime]:

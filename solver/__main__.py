@@ -9,7 +9,7 @@ from pathlib import Path
 
 import solver
 from solver import document
-from solver.problem import InvalidProblem, Problem
+from solver.problem import InvalidProblem, Problem, asked_in_the_past
 from solver.proposal import Result
 
 HELP = """\
@@ -33,6 +33,7 @@ python -m solver explain < problem.json
 
 Exit status: 0 solved, even if there is nothing to propose; 1 the check found something;
 2 the input is invalid: its error code and JSON path are on stderr, and nothing on stdout.
+A time asked for that is past already (E06) is only told on stderr.
 """
 
 
@@ -59,23 +60,31 @@ def main(arguments: list[str]) -> int:
 
 
 def _propose(problem: bytes) -> int:
-    result = solver.propose(document.read(Problem, _json(problem)))
+    result = solver.propose(_problem(problem))
     print(json.dumps(document.write(result), indent=1))
     return 0
 
 
 def _explain(problem: bytes) -> int:
-    explanations = solver.explain(document.read(Problem, _json(problem)))
+    explanations = solver.explain(_problem(problem))
     print(json.dumps([document.write(each) for each in explanations], indent=1))
     return 0
 
 
 def _check(problem: bytes, result: bytes) -> int:
-    valid = solver.validate(document.read(Problem, _json(problem)))
+    valid = solver.validate(_problem(problem))
     violations = solver.check(valid, document.read(Result, _json(result)))
     for each in violations:
-        print(f"{each.request} {each.rank} {each.rule}: {each.detail}")
+        line = f"{each.request} {each.rank} {each.rule}: {each.detail}"
+        print(line.encode(errors="backslashreplace").decode())  # Half a character has no bytes.
     return 1 if violations else 0
+
+
+def _problem(text: bytes) -> Problem:
+    problem = document.read(Problem, _json(text))
+    for code, path, message in asked_in_the_past(problem):
+        print(f"{code} {path}: {message}", file=sys.stderr)
+    return problem
 
 
 def _json(text: bytes) -> object:

@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 
 from solver.local_time import Zone
 from solver.problem import DAY, Busy, BusyKind, Modality, Problem, Request, Room, Window
+from solver.proposal import Swap
+from solver.rooms import Fit, Office
 
 Range = tuple[int, int]
 Ranges = Iterable[Range]
@@ -113,6 +116,14 @@ def free_rooms(problem: Problem, request: Request, place: Place, start: int) -> 
     return tuple(room.id for room in Scene(problem, request, place).free_rooms(start))
 
 
+def room_for(
+    problem: Problem, request: Request, place: Place, start: int
+) -> tuple[str, tuple[Swap, ...]] | None:
+    """The room that a session gets, and the sessions that go elsewhere for it."""
+    fit = Scene(problem, request, place).room_for(start)
+    return None if fit is None else (fit.room.id, fit.swaps)
+
+
 class Scene:
     """One request at one place, with the facts that rules and costs ask for."""
 
@@ -172,9 +183,11 @@ class Scene:
 
     @cached_property
     def without_room(self) -> list[Range]:
-        """Starts at which all suitable rooms are taken or closed."""
+        """Starts at which no suitable room is free, nor can be made free."""
         rooms = frozenset(room.id for room, _ in self.rooms)
-        return self.tables.without_room(rooms, self.duration, self.request.ignore_refs)
+        return self.tables.without_room(
+            self.place.location or "", rooms, self.duration, self.request.ignore_refs
+        )
 
     def room_points(self, room: Room) -> tuple[int, int]:
         """What it costs that it is not the room asked for, and that it has more than it takes."""
@@ -199,6 +212,19 @@ class Scene:
     def free_rooms(self, start: int) -> Iterator[Room]:
         if self.place.modality is Modality.IN_PERSON:
             yield from (room for room, flat in self.rooms if bisect_right(flat, start) % 2)
+
+    def room_for(self, start: int) -> Fit | None:
+        """The cheapest free room, else one that swaps make free; none are needed for video."""
+        if self.place.modality is not Modality.IN_PERSON:
+            return None
+        for room in self.free_rooms(start):
+            return Fit(room)
+        return self.tables.office(self.place.location or "").make_room(
+            start,
+            start + self.duration,
+            [room.id for room, _ in self.rooms],
+            self.request.ignore_refs,
+        )
 
 
 def unqualified(scene: Scene, _: Range) -> Ranges:
@@ -253,7 +279,7 @@ def on_full_days(scene: Scene, span: Range) -> Ranges:
 
 
 def without_room(scene: Scene, _: Range) -> Ranges:
-    """C09: a session in person needs a free room that suits it."""
+    """C09: a session in person needs a room that suits it and is, or can be made, free."""
     return scene.without_room if scene.place.modality is Modality.IN_PERSON else ()
 
 
@@ -328,6 +354,7 @@ class _Tables:
         self.busy_of_clinician: dict[str, list[Busy]] = defaultdict(list)
         self.busy_of_room: dict[str, list[Busy]] = defaultdict(list)
         self.busy_of_client: dict[str, list[Busy]] = defaultdict(list)
+        self._busy = problem.busy
         for busy in problem.busy:
             if busy.clinician is not None:
                 self.busy_of_clinician[busy.clinician].append(busy)
@@ -346,8 +373,14 @@ class _Tables:
         self._hours: dict[str, Mapping[Where, list[Range]]] = {}
         self._room_starts: dict[tuple[str, int, frozenset[str]], list[int]] = {}
         self._without_room: dict[tuple[frozenset[str], int, frozenset[str]], list[Range]] = {}
+        self._offices: dict[str, Office] = {}
         self._neighbours: dict[tuple[str, str | None, frozenset[str]], list[Neighbour]] = {}
         self._sessions_by_day: dict[tuple[str, frozenset[str]], Counter[int]] = {}
+        self._sessions_by_week: dict[frozenset[str], Counter[int]] = {}
+
+    @cached_property
+    def rows(self) -> dict[str, Busy]:
+        return {busy.ref: busy for busy in self._busy}
 
     def zone(self, location: str | None) -> Zone:
         return self._home if location is None else self._zones[location]
@@ -355,11 +388,15 @@ class _Tables:
     def hours(self, clinician: str) -> Mapping[Where, list[Range]]:
         """The clinician's blocks at each place, merged."""
         if clinician not in self._hours:
-            windows: dict[Where, list[Range]] = defaultdict(list)
+            alike: dict[tuple[str | None, frozenset[Modality]], list[Range]] = defaultdict(list)
             for block in self.clinicians[clinician].blocks:
-                for modality in block.modalities:
-                    windows[block.location, modality].append((block.window.start, block.window.end))
-            self._hours[clinician] = {where: _merged(pairs) for where, pairs in windows.items()}
+                window = block.window
+                alike[block.location, block.modalities].append((window.start, window.end))
+            hours: dict[Where, list[Range]] = defaultdict(list)
+            for (location, modalities), windows in alike.items():
+                for modality in modalities:
+                    hours[location, modality] += windows
+            self._hours[clinician] = {where: _merged(pairs) for where, pairs in hours.items()}
         return self._hours[clinician]
 
     def room_starts(self, room: Room, duration: int, ignore_refs: frozenset[str]) -> list[int]:
@@ -382,7 +419,7 @@ class _Tables:
         return self._room_starts[key]
 
     def without_room(
-        self, rooms: frozenset[str], duration: int, ignore_refs: frozenset[str]
+        self, location: str, rooms: frozenset[str], duration: int, ignore_refs: frozenset[str]
     ) -> list[Range]:
         key = rooms, duration, ignore_refs
         if key not in self._without_room:
@@ -392,8 +429,35 @@ class _Tables:
                 if name in rooms
             ]
             free = (pair for flat in starts for pair in zip(flat[::2], flat[1::2], strict=True))
-            self._without_room[key] = list(_gaps(_merged(free), ALWAYS))
+            taken = _gaps(_merged(free), ALWAYS)
+            office = self.office(location)
+            self._without_room[key] = (
+                [
+                    piece
+                    for span in taken
+                    for piece in _lasting(office, span, duration, sorted(rooms), ignore_refs)
+                ]
+                if office.flexible
+                else list(taken)
+            )
         return self._without_room[key]
+
+    def office(self, location: str) -> Office:
+        if location not in self._offices:
+            rooms = self.rooms_at.get(location, [])
+            self._offices[location] = Office(
+                rooms,
+                (row for room in rooms for row in self.busy_of_room.get(room.id, [])),
+                {
+                    room.id: [
+                        piece
+                        for a, b in _merged((window.start, window.end) for window in room.windows)
+                        for piece in _gaps(sorted(self.room_closed.get(room.id, [])), (a, b))
+                    ]
+                    for room in rooms
+                },
+            )
+        return self._offices[location]
 
     def neighbours(
         self, clinician: str, here: str | None, ignore_refs: frozenset[str]
@@ -402,17 +466,21 @@ class _Tables:
         key = clinician, here, ignore_refs
         if key not in self._neighbours:
             found = self._neighbours[key] = []
+            ways: dict[str | None, Range] = {None: (0, 0), here: (0, 0)}
             for busy in self.busy_of_clinician.get(clinician, []):
                 if busy.ref in ignore_refs:
                     continue
+                there = here if busy.kind is BusyKind.EXTERNAL else busy.location
+                if there not in ways:
+                    ways[there] = self._way(here, there), self._way(there, here)
+                go, come = ways[there]
                 stop, ready = busy.start - busy.buffer_before, busy.end + busy.buffer_after
-                there = busy.location
-                if here != there and here and there and busy.kind is not BusyKind.EXTERNAL:
-                    stop -= self._travel.get((here, there), 0)
-                    ready += self._travel.get((there, here), 0)
-                found.append((stop, ready, busy.kind))
+                found.append((stop - go, ready + come, busy.kind))
             found.sort()
         return self._neighbours[key]
+
+    def _way(self, here: str | None, there: str | None) -> int:
+        return self._travel.get((here, there), 0) if here and there else 0
 
     def sessions_by_day(self, clinician: str, ignore_refs: frozenset[str]) -> Counter[int]:
         key = clinician, ignore_refs
@@ -424,6 +492,21 @@ class _Tables:
                 if busy.kind is not BusyKind.EXTERNAL and busy.ref not in ignore_refs
             )
         return self._sessions_by_day[key]
+
+    def sessions_by_week(self, ignore_refs: frozenset[str]) -> Counter[int]:
+        """The sessions of all clinicians by local week of their start."""
+        if ignore_refs not in self._sessions_by_week:
+            starts: dict[str | None, list[int]] = defaultdict(list)
+            for rows in self.busy_of_clinician.values():
+                for busy in rows:
+                    if busy.kind is not BusyKind.EXTERNAL and busy.ref not in ignore_refs:
+                        starts[busy.location].append(busy.start)
+            found: Counter[int] = Counter()
+            for location, instants in starts.items():
+                for week, sessions in self.zone(location).weeks(instants).items():
+                    found[week] += sessions
+            self._sessions_by_week[ignore_refs] = found
+        return self._sessions_by_week[ignore_refs]
 
 
 def _tables(problem: Problem) -> _Tables:
@@ -450,19 +533,43 @@ def _unqualified(problem: Problem, request: Request, place: Place) -> bool:
 def _beside(scene: Scene, kinds: tuple[BusyKind, ...]) -> Ranges:
     before = scene.service.buffer_before
     after = scene.service.buffer_after + scene.duration - 1
-    return [
-        (stop - after, ready + before) for stop, ready, kind in scene.neighbours if kind in kinds
-    ]
+    place, refs = scene.place, scene.request.ignore_refs
+    key = "beside", place.clinician, place.location, refs, kinds, before, after
+    derived = scene.problem.derived
+    if key not in derived:  # By video it is the same as in person.
+        derived[key] = [
+            (stop - after, ready + before)
+            for stop, ready, kind in scene.neighbours
+            if kind in kinds
+        ]
+    found: list[Range] = derived[key]
+    return found
+
+
+def _lasting(
+    office: Office, span: Range, duration: int, rooms: list[str], ignore_refs: frozenset[str]
+) -> Iterator[Range]:
+    """What of a span without a free room no swap repairs."""
+    points = [*office.changes(span, duration), span[1]]
+    for start, end in pairwise(points):
+        if office.make_room(start, start + duration, rooms, ignore_refs) is None:
+            yield start, end
 
 
 def _merged(pairs: Ranges) -> list[Range]:
     """Sorted, and one where they touch or overlap."""
+    in_order = sorted(pairs)
+    if not in_order:
+        return []
     merged: list[Range] = []
-    for a, b in sorted(pairs):
-        if merged and a <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(b, merged[-1][1])
-        else:
-            merged.append((a, b))
+    start, end = in_order[0]
+    for a, b in in_order:
+        if a > end:
+            merged.append((start, end))
+            start, end = a, b
+        elif b > end:
+            end = b
+    merged.append((start, end))
     return merged
 
 

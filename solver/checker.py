@@ -65,7 +65,8 @@ def check(problem: Problem, result: Result) -> list[Violation]:
             objective += sum(proposal.cost for proposal in mine) + _crowding(problem, mine)
         elif found:
             objective = result.objective  # It means nothing now, and has been said already.
-        problem = replace(problem, busy=(*problem.busy, *_as_busy(problem, request, mine)))
+        held = _as_busy(problem, request, mine)
+        problem = replace(problem, busy=(*_swapped(list(problem.busy), mine), *held))
     if objective != result.objective:
         found.append(Violation("objective", "", 0, f"{result.objective} is {objective}"))
     if result.bound > result.objective or result.gap != result.objective - result.bound:
@@ -103,9 +104,10 @@ class Case:
 
     @property
     def others(self) -> list[Busy]:
-        """What stands, and the other proposals, which may all come to stand."""
+        """What stands once all swaps are made, and the other proposals, which may come to stand."""
         rest = [proposal for proposal in self.mine if proposal is not self.proposal]
-        return self.standing + _as_busy(self.problem, self.request, rest)
+        standing = _swapped(self.standing, self.mine)
+        return standing + _as_busy(self.problem, self.request, rest)
 
     @property
     def standing(self) -> list[Busy]:
@@ -217,6 +219,34 @@ def room(case: Case) -> Iterator[str]:
             yield f"{room.id} is taken by {busy.ref}"
 
 
+def swaps(case: Case) -> Iterator[str]:
+    """Only sessions that may, each once, to where they fit at their own time."""
+    problem, rows = case.problem, _swapped(list(case.problem.busy), case.mine)
+    for swap in case.proposal.swaps:
+        before = next((busy for busy in problem.busy if busy.ref == swap.ref), None)
+        if before is None or before.room is None or swap.room not in before.other_rooms:
+            yield f"{swap.ref} may not go to {swap.room}"
+            continue
+        if swap.ref in case.request.ignore_refs:
+            yield f"{swap.ref} is not to be moved"
+        if sum(swap.ref == each.ref for one in case.mine for each in one.swaps) > 1:
+            yield f"{swap.ref} goes to two rooms"
+        room, old = _one(problem.rooms, swap.room), _one(problem.rooms, before.room)
+        if room.location != old.location:
+            yield f"{swap.room} is at {room.location}"
+        for minute in range(before.start, before.end):
+            if not any(window.start <= minute < window.end for window in room.windows):
+                yield f"{room.id} is closed at minute {minute}"
+                break
+        for outage in problem.outages:
+            if outage.room == room.id and _overlap(outage.window, before):
+                yield f"{room.id} is out of order"
+        for busy in [*rows, *_as_busy(problem, case.request, case.mine)]:
+            apart = max(busy.start - before.end, before.start - busy.end)
+            if busy.ref != swap.ref and busy.room == room.id and apart < room.turnover:
+                yield f"{swap.ref} meets {busy.ref} in {room.id}"
+
+
 def client(case: Case) -> Iterator[str]:
     for busy in case.others:
         if set(busy.clients) & set(case.request.clients) and _overlap(busy, case.proposal):
@@ -269,6 +299,7 @@ EACH: tuple[Callable[[Case], Iterator[str]], ...] = (
     agenda,
     daily_maximum,
     room,
+    swaps,
     client,
     refused,
     dates,
@@ -295,7 +326,16 @@ def cells(problem: Problem, _: Request, mine: list[Proposal], result: Result) ->
 ALL_OF_ONE = (ranks, cells)
 
 
-def _overlap(one: Window | Busy, other: Proposal) -> bool:
+def _swapped(rows: list[Busy], proposals: list[Proposal]) -> list[Busy]:
+    """The rows once everybody who makes room for the proposals has gone where they say."""
+    moved = {swap.ref: swap.room for proposal in proposals for swap in proposal.swaps}
+    return [
+        replace(row, room=moved[row.ref], other_rooms=()) if row.ref in moved else row
+        for row in rows
+    ]
+
+
+def _overlap(one: Window | Busy, other: Proposal | Busy) -> bool:
     return one.start < other.end and other.start < one.end
 
 
@@ -358,6 +398,7 @@ def _costs(case: Case) -> dict[str, int]:
         "surplus_features": weights.surplus_feature * len(room.features - service.room_features)
         if room
         else 0,
+        "swapped_sessions": weights.swapped_session * len(proposal.swaps),
         "busier_than_mean": weights.busier_than_mean * max(0, sum(own) - mean),
     }
 

@@ -36,10 +36,25 @@ def hold_each_clinician_once(candidates: Sequence[Candidate]) -> Iterator[Limit]
 
 
 def hold_each_room_once(candidates: Sequence[Candidate]) -> Iterator[Limit]:
-    """A room is aired before the next session."""
-    for n, m in _pairs(candidates, lambda candidate: candidate.room):
-        if candidates[m].start - candidates[n].end < candidates[n].turnover:
-            yield Limit((n, m), 1)
+    """A room is aired before the next session; rooms that swaps give to others are taken, too."""
+    stays: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for n, candidate in enumerate(candidates):
+        for room, start, end in candidate.stays:
+            stays[room].append((start, end, n))
+    for room, taken in stays.items():
+        for (_, end, n), (start, _, m) in combinations(sorted(taken), 2):
+            if n != m and start - end < candidates[n].view.tables.rooms[room].turnover:
+                yield Limit((min(n, m), max(n, m)), 1)
+
+
+def swap_each_session_once(candidates: Sequence[Candidate]) -> Iterator[Limit]:
+    """Whoever goes to another room for one proposal does not go elsewhere for the next."""
+    moved: dict[str, list[int]] = defaultdict(list)
+    for n, candidate in enumerate(candidates):
+        for swap in candidate.swaps:
+            moved[swap.ref].append(n)
+    for members in moved.values():
+        yield Limit(tuple(members), 1)
 
 
 def keep_to_the_daily_maximum(candidates: Sequence[Candidate]) -> Iterator[Limit]:
@@ -56,6 +71,7 @@ ALL: tuple[Callable[[Sequence[Candidate]], Iterator[Limit]], ...] = (
     hold_each_client_once,
     hold_each_clinician_once,
     hold_each_room_once,
+    swap_each_session_once,
     keep_to_the_daily_maximum,
 )
 

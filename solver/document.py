@@ -8,9 +8,19 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from math import isfinite
+from reprlib import repr as shortened
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from solver.problem import Busy, InvalidProblem, Policy, Problem, Request, Window
+from solver.problem import (
+    BAD_WINDOW,
+    LAST_INSTANT,
+    Busy,
+    InvalidProblem,
+    Policy,
+    Problem,
+    Request,
+    Window,
+)
 from solver.proposal import Explanation, Proposal, Result
 
 MALFORMED = "E10"
@@ -120,7 +130,10 @@ def _instant(value: object, path: str) -> int:
         moment = None
     if moment is None or moment.tzinfo is None or moment.second or moment.microsecond:
         raise _malformed(path, "a time to the minute with its zone", value)
-    return (moment - _EPOCH) // timedelta(minutes=1)
+    instant = (moment - _EPOCH) // timedelta(minutes=1)
+    if not 0 <= instant <= LAST_INSTANT:
+        raise InvalidProblem(BAD_WINDOW, path, "before 1970 or after 2199")
+    return instant
 
 
 def _list(value: object, path: str, *, length: int | None = None) -> list[object]:
@@ -136,7 +149,7 @@ def _object(value: object, path: str) -> dict[str, object]:
 
 
 def _malformed(path: str, wanted: object, value: object) -> InvalidProblem:
-    return InvalidProblem(MALFORMED, path, f"wants {wanted}, not {str(value)[:40]!r}")
+    return InvalidProblem(MALFORMED, path, f"wants {wanted}, not {shortened(value)}")
 
 
 def _written(value: Any) -> Any:

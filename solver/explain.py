@@ -228,7 +228,7 @@ PLACES: Mapping[Group, Callable[[Request, Place], bool]] = {
 """What forbids a place whatever the start, and would open it by giving way."""
 
 RULE_OF: Mapping[Group, tuple[Rule, Callable[[Scene], Hashable]]] = {
-    Group.HOURS: (Rule.HOURS, lambda scene: scene.place),
+    Group.HOURS: (Rule.HOURS, lambda scene: (*scene.hours,)),
     Group.NOTICE: (Rule.NOTICE, lambda scene: scene.clinician.min_notice),
     Group.HORIZON: (Rule.HORIZON, lambda scene: (scene.zone, scene.clinician.horizon_days)),
     Group.CLIENT: (Rule.CLIENT, lambda _: ()),

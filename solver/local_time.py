@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -62,6 +64,17 @@ class Zone:
                 first, last = max(start, piece.fresh), min(end, piece.end)
                 yield from range(first + -(first + piece.offset) % step, last, step)
                 start = last
+
+    def weeks(self, instants: Iterable[int]) -> Counter[int]:
+        """How many of the instants are in each local week."""
+        in_order, found = sorted(instants), Counter[int]()
+        if in_order:
+            for piece in self.pieces(in_order[0], in_order[-1] + 1):
+                first = bisect_left(in_order, piece.start)
+                last = bisect_left(in_order, piece.end, first)
+                monday = 3 * DAY + piece.offset  # 1970 began on a Thursday.
+                found.update((each + monday) // (7 * DAY) for each in in_order[first:last])
+        return found
 
     def instants(self, start: int, end: int, span: tuple[int, int]) -> Iterator[tuple[int, int]]:
         """When, within the span, the wall shows local minutes from `start` up to `end`."""

@@ -13,7 +13,9 @@ from functools import cached_property
 
 from solver.candidates import Place, Scene
 from solver.local_time import week, weekday
-from solver.problem import DAY, Modality, Policy, Room, Weights
+from solver.problem import DAY, Modality, Policy, Weights
+from solver.proposal import Swap
+from solver.rooms import Fit
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,6 +32,7 @@ class Candidate:
     part: int
     view: View = field(compare=False, repr=False)
     breakdown: tuple[tuple[str, int], ...] = field(compare=False, repr=False)
+    swaps: tuple[Swap, ...] = field(compare=False, default=())
 
     @property
     def end(self) -> int:
@@ -40,8 +43,15 @@ class Candidate:
         return self.view.place
 
     @property
-    def turnover(self) -> int:
-        return self.view.tables.rooms[self.room].turnover if self.room else 0
+    def stays(self) -> list[tuple[str, int, int]]:
+        """Which rooms it takes, from when until when: its own, and those it sends others to."""
+        if not self.room:
+            return []
+        rows = self.view.tables.rows
+        return [
+            (self.room, self.start, self.end),
+            *((swap.room, rows[swap.ref].start, rows[swap.ref].end) for swap in self.swaps),
+        ]
 
     @property
     def cell(self) -> tuple[int, int]:
@@ -97,19 +107,17 @@ class View(Scene):
         return max(0, until - end - self.service.buffer_after)
 
     @cached_property
-    def load(self) -> Counter[tuple[int, str | None]]:
-        """Sessions of each clinician in each local week; of all together under None."""
-        refs = self.request.ignore_refs
-        key = "load", refs
-        if key not in self.problem.derived:
-            load: Counter[tuple[int, str | None]] = Counter()
-            for clinician in self.problem.clinicians:
-                for day, sessions in self.tables.sessions_by_day(clinician.id, refs).items():
-                    load[week(day), clinician.id] += sessions
-                    load[week(day), None] += sessions
-            self.problem.derived[key] = load
-        found: Counter[tuple[int, str | None]] = self.problem.derived[key]
-        return found
+    def load(self) -> Counter[int]:
+        """This clinician's sessions in each local week."""
+        load: Counter[int] = Counter()
+        for day, sessions in self.sessions_by_day.items():
+            load[week(day)] += sessions
+        return load
+
+    @cached_property
+    def load_of_all(self) -> Counter[int]:
+        """All clinicians' sessions in each local week."""
+        return self.tables.sessions_by_week(self.request.ignore_refs)
 
     @cached_property
     def dayparts(self) -> list[int]:
@@ -121,25 +129,26 @@ class View(Scene):
     def candidate(self, start: int) -> Candidate:
         """A feasible start with its cost."""
         day, minute = divmod(self.zone.local(start), DAY)
-        room = next(self.free_rooms(start), None)
+        fit = self.room_for(start)
         breakdown = (
             *((term.__name__, term(self)) for term in PLACE_TERMS),
             *((term.__name__, term(self, day)) for term in DAY_TERMS),
             *((term.__name__, term(self, minute)) for term in MINUTE_TERMS),
             *((term.__name__, term(self, start)) for term in START_TERMS),
-            *((term.__name__, term(self, room)) for term in ROOM_TERMS),
+            *((term.__name__, term(self, fit)) for term in ROOM_TERMS),
         )
         return Candidate(
             cost=sum(points for _, points in breakdown),
             start=start,
             clinician=self.place.clinician,
             modality=self.place.modality,
-            room=room.id if room else "",
+            room=fit.room.id if fit else "",
             location=self.place.location or "",
             day=day,
             part=self.part(minute),
             view=self,
             breakdown=breakdown,
+            swaps=fit.swaps if fit else (),
         )
 
 
@@ -182,7 +191,7 @@ def busier_than_mean(view: View, day: int) -> int:
     """Substitutes should not be always the same; the mean is rounded down."""
     if view.request.asked_clinician in (None, view.place.clinician):
         return 0
-    mine, all_of_us = view.load[week(day), view.place.clinician], view.load[week(day), None]
+    mine, all_of_us = view.load[week(day)], view.load_of_all[week(day)]
     return view.weights.busier_than_mean * max(0, mine - all_of_us // len(view.problem.clinicians))
 
 
@@ -212,13 +221,18 @@ def no_neighbour(view: View, start: int) -> int:
     return view.weights.no_neighbour * bool(view.gap_before(start) and view.gap_after(start))
 
 
-def other_room(view: View, room: Room | None) -> int:
-    return view.room_points(room)[0] if room else 0
+def other_room(view: View, fit: Fit | None) -> int:
+    return view.room_points(fit.room)[0] if fit else 0
 
 
-def surplus_features(view: View, room: Room | None) -> int:
+def surplus_features(view: View, fit: Fit | None) -> int:
     """Leave the room with the hoist to those who need it."""
-    return view.room_points(room)[1] if room else 0
+    return view.room_points(fit.room)[1] if fit else 0
+
+
+def swapped_sessions(view: View, fit: Fit | None) -> int:
+    """Somebody's colleagues find another number on their door."""
+    return view.weights.swapped_session * len(fit.swaps) if fit else 0
 
 
 PLACE_TERMS: tuple[Callable[[View], int], ...] = (
@@ -241,9 +255,10 @@ START_TERMS: tuple[Callable[[View, int], int], ...] = (
     loose_gap_after,
     no_neighbour,
 )
-ROOM_TERMS: tuple[Callable[[View, Room | None], int], ...] = (
+ROOM_TERMS: tuple[Callable[[View, Fit | None], int], ...] = (
     other_room,
     surplus_features,
+    swapped_sessions,
 )
 TERMS = (*PLACE_TERMS, *DAY_TERMS, *MINUTE_TERMS, *START_TERMS, *ROOM_TERMS)
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 DAY = 24 * 60
 MOST_REQUESTS = 500
+HEAVIEST = 10_000  # So that no sum of costs leaves 64 bits.
 LAST_INSTANT = 121_000_000  # Into the year 2200: what lies beyond is a slip of the keyboard.
 
 
@@ -155,6 +156,7 @@ class Weights:
     other_location: int = 25
     other_room: int = 5
     surplus_feature: int = 2  # for each feature of the room that the service does not need
+    swapped_session: int = 4  # for each session that goes to another room to make this one free
     busier_than_mean: int = 1  # for each session a substitute has that week above the mean
     repeated_day: int = 40  # for each proposal after the first of a day
     repeated_daypart: int = 15  # for each proposal above its fair share of a part of the day
@@ -227,6 +229,7 @@ BAD_DURATION = "E02"
 BAD_WINDOW = "E03"
 TWO_PLACES_AT_ONCE = "E04"
 NO_SUCH_ROOM = "E05"
+ASKED_IN_THE_PAST = "E06"
 OUT_OF_RANGE = "E09"
 DUPLICATE_ID = "E11"
 TOO_MANY = "E12"
@@ -262,8 +265,9 @@ def policy_out_of_range(problem: Problem) -> Faults:
     policy = problem.policy
     for weight in fields(Weights):
         value = getattr(policy.weights, weight.name)
-        if not isinstance(value, int) or value < 0:
-            yield OUT_OF_RANGE, f"$.policy.weights.{weight.name}", "not a whole number from 0"
+        if not isinstance(value, int) or not 0 <= value <= HEAVIEST:
+            path = f"$.policy.weights.{weight.name}"
+            yield OUT_OF_RANGE, path, f"not a whole number from 0 to {HEAVIEST}"
     if not 1 <= policy.k <= 50:
         yield OUT_OF_RANGE, "$.policy.k", "not from 1 to 50"
     if not 1 <= policy.grid_minutes <= 60 or DAY % policy.grid_minutes:
@@ -309,8 +313,15 @@ def unknown_ids(problem: Problem) -> Faults:
         )
         for name, rows in whatever:
             for i, row in enumerate(rows):
-                if row.clinician in clinicians and row.room in rooms and row.location in locations:
+                others = getattr(row, "other_rooms", ())
+                if (
+                    row.clinician in clinicians
+                    and row.room in rooms
+                    and row.location in locations
+                    and rooms.issuperset(others)
+                ):
                     continue  # There are thousands of them.
+                yield rooms, f"$.{name}[{i}].other_rooms", others
                 yield clinicians, f"$.{name}[{i}].clinician", (row.clinician,)
                 yield rooms, f"$.{name}[{i}].room", (row.room,)
                 yield locations, f"$.{name}[{i}].location", (row.location,)
@@ -334,8 +345,14 @@ def bad_durations(problem: Problem) -> Faults:
     for i, service in enumerate(problem.services):
         if not 0 < service.duration <= DAY:
             yield BAD_DURATION, f"$.services[{i}].duration", str(service.duration)
-    for name, rows in (("services", problem.services), ("busy", problem.busy)):
+    buffered: tuple[tuple[str, tuple[Service | Busy, ...]], ...] = (
+        ("services", problem.services),
+        ("busy", problem.busy),
+    )
+    for name, rows in buffered:
         for i, row in enumerate(rows):
+            if 0 <= row.buffer_before <= DAY and 0 <= row.buffer_after <= DAY:
+                continue  # There are thousands of them.
             for side in ("buffer_before", "buffer_after"):
                 if not 0 <= getattr(row, side) <= DAY:
                     yield BAD_DURATION, f"$.{name}[{i}].{side}", str(getattr(row, side))
@@ -419,7 +436,7 @@ def rows_out_of_range(problem: Problem) -> Faults:
             yield OUT_OF_RANGE, f"{at}.clients", "not one client, nor two"
         if request.seats < 0:
             yield OUT_OF_RANGE, f"{at}.seats", str(request.seats)
-        if request.weight < 1:
+        if not 1 <= request.weight <= HEAVIEST:
             yield OUT_OF_RANGE, f"{at}.weight", str(request.weight)
         if not request.preferred_weekdays <= set(range(7)):
             yield OUT_OF_RANGE, f"{at}.preferred_weekdays", "not from 0 to 6"
@@ -437,6 +454,13 @@ def no_room_could_hold(problem: Problem) -> Faults:
             for room in problem.rooms
         ):
             yield NO_SUCH_ROOM, f"$.requests[{i}].service", repr(service.id)
+
+
+def asked_in_the_past(problem: Problem) -> Faults:
+    """Worth a warning only: a session may have been denied when its time was over."""
+    for i, request in enumerate(problem.requests):
+        if request.asked_start is not None and request.asked_start < problem.policy.now:
+            yield ASKED_IN_THE_PAST, f"$.requests[{i}].asked_start", "is in the past"
 
 
 CHECKS = (

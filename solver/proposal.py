@@ -61,7 +61,7 @@ class Proposal:
     """What makes the room free; nobody is moved in time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Swap:
     """A session that stands goes to another room of its office, at its own time."""
 

@@ -25,6 +25,7 @@ def reasons(candidate: Candidate) -> tuple[Reason, ...]:
         Reason.SAME_ROOM: in_person and candidate.room == request.asked_room,
         Reason.VIDEO: not in_person,
         Reason.IN_PERSON: in_person,
+        Reason.SWAPS_ROOMS: bool(candidate.swaps),
     }
     return tuple(reason for reason in Reason if facts.get(reason))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -53,8 +54,7 @@ def answer(problem: Problem, choose: Choose) -> Result:
     outcomes: list[Outcome] = []
     for request in problem.requests:
         if outcomes:
-            held = _held(problem, outcomes[-1].proposals)
-            problem = replace(problem, busy=(*problem.busy, *held))
+            problem = _holding(problem, outcomes[-1].proposals)
         outcomes.append(_alone(problem, request, choose))
     proposals = tuple(chain.from_iterable(outcome.proposals for outcome in outcomes))
     objective = sum(outcome.objective for outcome in outcomes)
@@ -128,9 +128,11 @@ def fingerprint(problem: Problem) -> str:
     """The same for the same facts, in every process."""
     facts = {each.name: getattr(problem, each.name) for each in fields(Problem) if each.compare}
     facts["travel"] = sorted(problem.travel.items())
-    facts["busy"] = [*map(_facts(Busy), problem.busy)]  # By far the most.
-    text = json.dumps(facts, default=_plain, check_circular=False)  # Facts are trees.
-    return sha256(text.encode()).hexdigest()
+    del facts["busy"]
+    digest = sha256(json.dumps(facts, default=_plain, check_circular=False).encode())
+    # By far the most. What the second version of marshal writes depends on nothing but the value.
+    digest.update(marshal.dumps([*map(_ROW, problem.busy)], 2))
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,18 @@ def _proposal(rank: int, candidate: Candidate) -> Proposal:
         cost=candidate.cost,
         breakdown=candidate.breakdown,
         reasons=reasons(candidate),
+        swaps=candidate.swaps,
     )
+
+
+def _holding(problem: Problem, proposals: Sequence[Proposal]) -> Problem:
+    """The same world once the proposals are held: who made room for them stays where they went."""
+    moved = {swap.ref: swap.room for proposal in proposals for swap in proposal.swaps}
+    standing = (
+        replace(row, room=moved[row.ref], other_rooms=()) if row.ref in moved else row
+        for row in problem.busy
+    )
+    return replace(problem, busy=(*standing, *_held(problem, proposals)))
 
 
 def _held(problem: Problem, proposals: Iterable[Proposal]) -> Iterator[Busy]:
@@ -281,6 +294,11 @@ def _held(problem: Problem, proposals: Iterable[Proposal]) -> Iterator[Busy]:
             buffer_before=service.buffer_before,
             buffer_after=service.buffer_after,
         )
+
+
+_ROW = attrgetter(
+    *("kind._value_" if each.name == "kind" else each.name for each in fields(Busy)),
+)
 
 
 def _plain(value: Any) -> object:

@@ -110,7 +110,7 @@ def test_the_rows_of_occupancy_are_those_that_an_operation_would_write():
     with transaction():
         for appointment in Appointment.select():
             assert appointment.chain == appointment.id
-            occupancy.rewrite(appointment.chain)
+            occupancy.rewrite([appointment.chain])
     assert len(before) > 300
     assert rows() == before
 

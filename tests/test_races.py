@@ -47,7 +47,7 @@ from booking.operations import (
 from booking.operations.requesting import NotAllowed, OfferGone
 from tests import invariants
 from tests.builders import NOW, THURSDAY_AT_TEN, at, own_client, request, wish
-from tests.conftest import make_account
+from tests.conftest import add_minor, make_account
 
 ROOT = Path(__file__).parents[1]
 Job = Callable[[], Any]
@@ -110,6 +110,23 @@ def asking(account: Account, start: datetime = THURSDAY_AT_TEN, key: Key | None 
 
 def state(appointment: Appointment) -> State:
     return Appointment.get_by_id(appointment.id).status
+
+
+def test_many_ask_for_what_one_swap_of_rooms_opens_and_one_gets_it(crowd):
+    """Óscar's session leaves the room with toys once, for one child."""
+    first, other, *parents = crowd
+    leaves = request(first, at(10, 9))
+    moved = request(other, at(10, 9, 30), clinician="oscar")
+    cancel(leaves.id, account=first, now=NOW)
+
+    def asking_for_a_child(account: Account) -> Job:
+        child = add_minor(account, "Luz")
+        search = wish(service="infantil", client=child)
+        return lambda: ask(search, at(10, 10), client=child, account=account, now=NOW)
+
+    results = at_once(*[asking_for_a_child(parent) for parent in parents[:12]])
+    assert kinds(results) == {"Appointment": 1, "NotFree": 11}
+    assert Appointment.get_by_id(moved.id).room.key == "c1"
 
 
 def test_forty_people_ask_for_the_last_slot_and_one_gets_it(crowd):
@@ -356,7 +373,7 @@ def collide(first: Appointment, other: Client, resource: str) -> Appointment:
     row = write_past_the_gateway(
         client, chain=10**6, **{"room": first.room_id} | OTHERS[resource]
     )  # fmt: skip
-    occupancy.rewrite(row.chain)
+    occupancy.rewrite([row.chain])
     return row
 
 
@@ -407,7 +424,7 @@ def past_the_check(client: Client, chain: int, **columns: Any) -> Job:
     def write() -> Appointment:
         with transaction():
             row = write_past_the_gateway(client, chain, **columns)
-            occupancy.rewrite(chain)
+            occupancy.rewrite([chain])
         return row
 
     return write

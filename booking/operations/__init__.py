@@ -1,6 +1,13 @@
 """Every verb of the domain: one function, one transaction each."""
 
-from booking.operations.agenda import block_time, book, cancel_for_client, close, unblock_time
+from booking.operations.agenda import (
+    block_time,
+    book,
+    cancel_for_client,
+    close,
+    pin_room,
+    unblock_time,
+)
 from booking.operations.deciding import accept, deny, undo
 from booking.operations.people import (
     add_client,
@@ -24,6 +31,7 @@ __all__ = [
     "close",
     "decline_offers",
     "deny",
+    "pin_room",
     "set_language",
     "take_offer",
     "unblock_time",

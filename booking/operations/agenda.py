@@ -41,7 +41,7 @@ def book(
         old = None if replaces is None else tx.appointment(replaces)
         the = plan()
         wish = replace(wish, person_ids=client.person_ids, chain=old.chain if old else None)
-        slot = availability.slot(wish, starts_at, now=now, waived=STAFF_MAY_WAIVE)
+        slot = tx.claim(wish, starts_at, waived=STAFF_MAY_WAIVE)
         _own_time(actor, slot.clinician_id)
         if old is not None:
             successor = open_successor(old)
@@ -85,6 +85,17 @@ def cancel_for_client(
             free_offers(open_one)
             tx.apply(open_one, Event.CANCEL_BY_PRACTICE, **NOTHING_PENDING)
         notifications.owe(Kind.APPOINTMENT_CANCELLED, appointment, now=now, invited=invited)
+        return tx.answer(appointment)
+
+
+@once(Appointment)
+def pin_room(
+    appointment_id: int, *, pinned: bool, actor: Actor, now: datetime, key: Key | None = None
+) -> Appointment:
+    """Keep a session in its room whatever others need, or let it change rooms again."""
+    with gateway.change(actor, now=now, key=key) as tx:
+        appointment = tx.appointment(appointment_id)
+        Appointment.update(room_pinned=pinned).where(Appointment.id == appointment_id).execute()
         return tx.answer(appointment)
 
 

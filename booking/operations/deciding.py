@@ -1,10 +1,11 @@
 """What a clinician decides about a request: accept, deny with or without offers, take it back."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from booking import availability, gateway, notifications, policy
 from booking.availability import STAFF_MAY_WAIVE, Slot, Wish, plan
-from booking.gateway import Actor, ChangedMeanwhile, Key, once
+from booking.gateway import Actor, Change, ChangedMeanwhile, Key, once
 from booking.lifecycle import Event, State
 from booking.models import Appointment, Client, History, Modality, OfferedSlot
 from booking.notifications import Kind
@@ -32,10 +33,9 @@ def accept(
     with gateway.change(actor, now=now, key=key) as tx:
         appointment = tx.appointment(appointment_id, version=version)
         _still_open(appointment, now)
-        slot = availability.slot(
+        slot = tx.claim(
             availability.wish_of(appointment),
             appointment.starts_at,
-            now=now,
             waived=STAFF_MAY_WAIVE,
             keep_room=appointment.room_id,
         )
@@ -84,17 +84,12 @@ def deny(
             _still_open(appointment, now)
         elif has_rival(appointment):  # Else, denied already: other slots may be offered.
             raise ChangedMeanwhile(appointment.id)
-        practice = plan().practice
         asked_until = int(appointment.answer_by.timestamp()) if appointment.answer_by else 0
-        held = [
-            (slot, policy.offer_held_until(practice, slot.starts_at, now=now))
-            for slot in _checked(appointment, offers, now)
-        ]
-        answer_by = max((until for _, until in held), default=None)
+        answer_by = hold(tx, appointment, offers)
         tx.apply(
             appointment,
-            Event.OFFER if held else Event.DENY,
-            detail={"answer_by": asked_until, "offers": len(held), "input_hash": input_hash},
+            Event.OFFER if offers else Event.DENY,
+            detail={"answer_by": asked_until, "offers": len(offers), "input_hash": input_hash},
             decided_at=now,
             note=note,
             **NOTHING_PENDING
@@ -103,24 +98,26 @@ def deny(
                 "halfway_at": answer_by and policy.halfway(now, answer_by),
             },
         )
-        for rank, (slot, until) in enumerate(held, start=1):
-            OfferedSlot.create(
-                appointment=appointment,
-                rank=rank,
-                held_until=until,
-                **slot_columns(slot),
-            )
-        _owe_after_undo(Kind.SLOTS_OFFERED if held else Kind.REQUEST_DENIED, appointment, now)
+        _owe_after_undo(Kind.SLOTS_OFFERED if offers else Kind.REQUEST_DENIED, appointment, now)
         return tx.answer(appointment)
 
 
-def _checked(appointment: Appointment, offers: tuple[Slot, ...], now: datetime) -> list[Slot]:
-    """The offers as they can be held now, in order of time, no two at once."""
+def hold(tx: Change, appointment: Appointment, offers: Iterable[Slot]) -> datetime | None:
+    """Hold slots for a client, in order of time; until when the last of them is kept.
+
+    Each is held before the next is looked at: whoever changes rooms for one must not get into
+    the room of another.
+
+    Raises:
+        NotFree: one of them cannot be had (any more).
+        OffersOverlap: two of them are at the same time.
+    """
+    practice, answer_by = plan().practice, None
     margin = timedelta(minutes=appointment.buffer_before + appointment.buffer_after)
-    checked: list[Slot] = []
-    for offer in sorted(offers, key=lambda slot: slot.starts_at):
-        if checked and offer.starts_at < checked[-1].ends_at + (
-            margin if offer.clinician_id == checked[-1].clinician_id else timedelta()
+    before: Slot | None = None
+    for rank, offer in enumerate(sorted(offers, key=lambda slot: slot.starts_at), start=1):
+        if before is not None and offer.starts_at < before.ends_at + (
+            margin if offer.clinician_id == before.clinician_id else timedelta()
         ):
             raise OffersOverlap
         wish = Wish(
@@ -131,14 +128,15 @@ def _checked(appointment: Appointment, offers: tuple[Slot, ...], now: datetime) 
             person_ids=appointment.client.person_ids,
             chain=appointment.chain,
         )
-        checked.append(
-            availability.slot(
-                wish, offer.starts_at, now=now, waived=STAFF_MAY_WAIVE, keep_room=offer.room_id
-            )
+        before = tx.claim(wish, offer.starts_at, waived=STAFF_MAY_WAIVE, keep_room=offer.room_id)
+        until = policy.offer_held_until(practice, before.starts_at, now=tx.now)
+        if until <= tx.now:
+            raise availability.NotFree([availability.Rule.NOTICE])
+        answer_by = max(until, answer_by or until)
+        OfferedSlot.create(
+            appointment=appointment, rank=rank, held_until=until, **slot_columns(before)
         )
-    if any(policy.offer_held_until(plan().practice, s.starts_at, now=now) <= now for s in checked):
-        raise availability.NotFree([availability.Rule.NOTICE])
-    return checked
+    return answer_by
 
 
 def may_undo(appointment: Appointment, *, now: datetime) -> bool:

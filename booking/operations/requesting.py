@@ -93,7 +93,7 @@ def ask(
         if not Access.select().where(Access.account == account, Access.client == client).exists():
             raise gateway.NotYours
         wish = replace(wish, person_ids=client.person_ids, chain=old.chain if old else None)
-        slot = availability.slot(wish, starts_at, now=now)
+        slot = tx.claim(wish, starts_at)
         answer_by = policy.request_answer_by(practice, starts_at, now=now)
         if answer_by <= now:
             raise availability.NotFree([availability.Rule.NOTICE])
@@ -250,7 +250,7 @@ def take_offer(
             or offer.held_until <= now
         ):
             raise OfferGone
-        slot = availability.slot(
+        slot = tx.claim(
             Wish(
                 service_id=appointment.service_id,
                 modality=Modality(offer.modality),
@@ -260,7 +260,6 @@ def take_offer(
                 chain=appointment.chain,
             ),
             offer.starts_at,
-            now=now,
             waived=STAFF_MAY_WAIVE,
             keep_room=offer.room_id,
         )

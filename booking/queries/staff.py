@@ -1,16 +1,16 @@
 """What the clinicians' and managers' pages read."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from peewee import ModelSelect
 
 from booking import gateway
-from booking.availability import ONE_DAY, Plan, Wish, instant, plan, wall
+from booking.availability import ONE_DAY, Plan, RoomSwap, Wish, instant, plan, wall
 from booking.db import tuples
 from booking.gateway import Actor, NotYours, Role
 from booking.lifecycle import OPEN, State
@@ -115,6 +115,52 @@ def history(appointment: Appointment) -> list[History]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class RoomChange:
+    """A session that goes, or went, from one room to another at its own time."""
+
+    starts_at: datetime
+    zone: ZoneInfo
+    before: Room
+    after: Room
+
+
+def room_changes(swaps: Iterable[RoomSwap]) -> dict[RoomSwap, RoomChange]:
+    """What the swaps that a slot needs mean for the sessions that make room; two queries."""
+    the, swaps = plan(), list(swaps)
+    whole = [swap.appointment_id for swap in swaps if swap.offer_id is None]
+    rows: dict[tuple[int, int | None], Appointment | OfferedSlot] = {
+        (row.id, None): row for row in Appointment.select().where(Appointment.id.in_(whole))
+    }
+    held = [swap.offer_id for swap in swaps if swap.offer_id is not None]
+    for row in OfferedSlot.select().where(OfferedSlot.id.in_(held)):
+        rows[row.appointment_id, row.id] = row
+    return {
+        swap: RoomChange(
+            row.starts_at,
+            the.zone(row.clinician_location_id),
+            the.rooms[row.room_id or 0],
+            the.rooms[swap.room_id],
+        )
+        for swap in swaps
+        for row in [rows[swap.appointment_id, swap.offer_id]]
+    }
+
+
+def past_room_changes(change: History) -> list[RoomChange]:
+    """Who changed rooms so that this could happen."""
+    the = plan()
+    return [
+        RoomChange(
+            datetime.fromtimestamp(moved["starts_at"], UTC),
+            the.zone(the.rooms[moved["to"]].location_id),
+            the.rooms[moved["from"]],
+            the.rooms[moved["to"]],
+        )
+        for moved in change.detail.get("rooms", [])
+    ]
+
+
 class Takes(StrEnum):
     """What takes, or makes, a clinician's time."""
 
@@ -134,6 +180,7 @@ class Item:
     ends_at: datetime
     zone: ZoneInfo
     location: Location | None = None
+    room: Room | None = None
     video: bool = False
     appointment: Appointment | None = None
     blocked: BlockedTime | None = None
@@ -241,6 +288,7 @@ def _item(
         ends_at=slot.ends_at,
         zone=the.zone(slot.clinician_location_id),
         location=the.locations.get(slot.clinician_location_id or 0),
+        room=the.rooms.get(slot.room_id or 0),
         video=slot.modality == Modality.VIDEO,
         appointment=appointment,
         before=appointment.buffer_before,

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from booking import availability, operations
 from booking.availability import NotFree, Plan, Rule, Wish, plan, wall
 from booking.gateway import ChangedMeanwhile
-from booking.lifecycle import OPEN, Event, IllegalTransition, State
+from booking.lifecycle import HOLDS_ITS_TIME, OPEN, Event, IllegalTransition, State
 from booking.models import Appointment, Clinician, Modality, OfferedSlot, Service
 from booking.occupancy import SlotTaken
 from booking.operations.requesting import open_successor
@@ -48,6 +48,7 @@ def staff_words() -> dict[str, object]:
         "kind_words": words.STAFF_KIND,
         "history_words": words.STAFF_HISTORY,
         "mark_words": words.MARKS,
+        "past_room_changes": queries.past_room_changes,
         "Takes": Takes,
     }
 
@@ -258,6 +259,7 @@ def appointment_page(appointment_id: int, *, status: int = 200, alert: str = "")
         successor=open_successor(row),
         may_move=row.status is State.CONFIRMED and row.ends_at > now(),
         may_cancel=row.status in OPEN and (row.status is State.OFFERED or row.ends_at > now()),
+        may_pin=row.room_id is not None and row.status in HOLDS_ITS_TIME and row.starts_at > now(),
         may_close=row.status is State.CONFIRMED and row.starts_at <= now(),
         week=_monday(row.starts_at.astimezone(plan().zone(row.clinician_location_id)).date()),
     )
@@ -306,6 +308,20 @@ def move(appointment_id: int) -> ResponseReturnValue:
         "cambia": str(row.id),
     }
     return redirect(url_for("clients.time", client_id=row.client_id, **draft), 303)
+
+
+@bp.post("/citas/<int:appointment_id>/sala")
+@for_staff
+def room(appointment_id: int) -> ResponseReturnValue:
+    """Keeps the session in its room, or lets it change again."""
+    operations.pin_room(
+        appointment_id,
+        pinned=request.form.get("fija") == "1",
+        actor=staff_actor(),
+        now=now(),
+        key=key(),
+    )
+    return see_other(url_for("agenda.appointment", appointment_id=appointment_id))
 
 
 @bp.post("/citas/<int:appointment_id>/realizada")

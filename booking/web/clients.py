@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from booking import availability, operations
-from booking.availability import STAFF_MAY_WAIVE, NotFree, Plan, Rule, Wish, plan, wall
+from booking.availability import STAFF_MAY_WAIVE, NotFree, Plan, Rule, Slot, Wish, plan, wall
 from booking.gateway import ChangedMeanwhile
 from booking.lifecycle import IllegalTransition, State
 from booking.models import Appointment, Client, Clinician, Location, Modality, Service
@@ -286,11 +286,11 @@ def _read_moment(form: Form, zone: ZoneInfo) -> datetime | None:
     return wall(day, minute, zone)
 
 
-def _check(wish: Wish, starts_at: datetime) -> None:
+def _check(wish: Wish, starts_at: datetime) -> Slot:
     """Say early what `book` will say in any case."""
     if starts_at <= now():
         raise NotFree([Rule.NOTICE])
-    availability.slot(wish, starts_at, now=now(), waived=STAFF_MAY_WAIVE)
+    return availability.slot(wish, starts_at, now=now(), waived=STAFF_MAY_WAIVE)
 
 
 def _time_page(draft: Draft, form: Form, *, status: int = 200, alert: str = "") -> Response:
@@ -328,10 +328,12 @@ def _elsewhere(draft: Draft, since: date) -> list[tuple[Draft, int]]:
 
 @step
 def confirm(draft: Draft) -> ResponseReturnValue:
-    if request.method == "GET":
-        return render("clients/confirm.html", draft=draft, zone=zone_of(draft))
     assert draft.starts_at is not None
     try:
+        if request.method == "GET":
+            slot = _check(draft.wish, draft.starts_at)
+            moves = queries.room_changes(slot.swaps).values()
+            return render("clients/confirm.html", draft=draft, zone=zone_of(draft), moves=moves)
         booked = operations.book(
             draft.wish,
             draft.starts_at,

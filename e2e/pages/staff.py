@@ -40,3 +40,25 @@ class StaffPage:
             update.click()
         self.page.get_by_role("button", name=words, exact=True).click()
         expect(self.page.get_by_text("Denegada").first).to_be_visible()
+
+    def give_an_appointment(self, to: str, *, service: str, place: str) -> None:
+        """For somebody who telephones, down to the question of when."""
+        self.page.get_by_role("link", name="Clientes").click()
+        self.page.get_by_label("Nombre, correo o teléfono").fill(to)
+        self.page.get_by_role("button", name="Buscar").click()
+        self.page.get_by_role("link", name=to).click()
+        self.page.get_by_role("link", name="Dar una cita").click()
+        self.page.get_by_role("link", name=service).click()
+        question = self.page.get_by_role("heading", level=1)
+        expect(question).not_to_have_text("¿Qué servicio?")
+        if question.inner_text() == "¿Dónde y con quién?":  # Passed where there is one choice.
+            self.page.get_by_role("link", name=place).click()
+        expect(question).to_have_text("¿A qué hora?")
+
+    def choose_other_time(self, day: str, time: str) -> None:
+        written = self.page.get_by_label("Día", exact=True)
+        if not written.is_visible():
+            self.page.get_by_text("Escribir otra hora").click()
+        written.fill(day)
+        self.page.get_by_label("Hora", exact=True).fill(time)
+        self.page.get_by_role("button", name="Ver si se puede").click()

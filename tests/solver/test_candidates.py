@@ -38,6 +38,7 @@ from tests.solver.worlds import (
     ana,
     at,
     busy,
+    pinned,
     random_worlds,
     request,
     room,
@@ -461,6 +462,7 @@ def oracle(problem: Problem, wish: Request, place: Place, start: int) -> bool:
 @settings(max_examples=40, deadline=None)
 @given(random_worlds())
 def test_free_starts_are_those_that_a_minute_by_minute_oracle_finds(problem):
+    problem = pinned(problem)
     wish = problem.requests[0]
     base = min(block.window.start for each in problem.clinicians for block in each.blocks)
     span = Window(base - 30, base + 2000)

@@ -4,18 +4,32 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from functools import cache
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import solver
 from solver import document
 from solver.__main__ import HELP, main
-from solver.problem import InvalidProblem, Problem, Weights
+from solver.problem import InvalidProblem, Outage, Problem, Weights
 from solver.proposal import Result
-from tests.solver.worlds import random_worlds, request, with_policy, world
+from tests.solver.worlds import (
+    at,
+    busy,
+    random_worlds,
+    request,
+    room,
+    window,
+    with_policy,
+    world,
+)
 
 EXAMPLE = re.search(r"END\n(.*)END", HELP, re.DOTALL)[1]  # type: ignore[index]
 
@@ -82,6 +96,15 @@ def changed(path: str, value: object) -> str:
     return json.dumps(facts)
 
 
+def two_offices() -> str:
+    """The clinician of the example is at two of them at once."""
+    facts = json.loads(EXAMPLE)
+    facts["locations"] = [{"id": "centro"}, {"id": "norte"}]
+    (block, *_) = facts["clinicians"][0]["blocks"]
+    facts["clinicians"][0]["blocks"] = [{**block, "location": each} for each in ("centro", "norte")]
+    return json.dumps(facts)
+
+
 WINDOW = "clinicians.0.blocks.0.window"
 INVALID = [
     ("E10", "$", "{"),
@@ -108,18 +131,37 @@ INVALID = [
     ),
     ("E10", "$.busy[0].kind", changed("busy.0.kind", "maybe")),
     ("E10", "$.travel.a", changed("travel", {"a": 1})),
+    ("E01", "$.clinicians[0].services", changed("clinicians.0.services", ["yoga"])),
+    ("E01", "$.busy[0].clinician", changed("busy.0.clinician", "nobody")),
+    ("E01", "$.requests[0].asked_room", changed("requests.0.asked_room", "none")),
+    ("E01", "$.zone", changed("zone", "Europe/Atlantis")),
+    ("E01", "$.zone", changed("zone", "\ud800")),
+    ("E03", "$.busy[0].start", changed("busy.0.start", "0001-01-01T00:00+14:00")),
+    ("E03", "$.busy[0].end", changed("busy.0.end", "9999-12-31T23:59-14:00")),
+    ("E03", "$.requests[0].minutes_of_day", changed("requests.0.minutes_of_day", [900, 600])),
+    ("E09", "$.policy.weights.day_moved", changed("policy.weights", {"day_moved": 10**30})),
+    ("E09", "$.requests[0].weight", changed("requests.0.weight", 10**30)),
+    ("E02", "$.services[0].duration", changed("services.0.duration", 10**300)),
+    ("E10", "$", changed("services.0.duration", "DIGITS").replace('"DIGITS"', "9" * 5000)),
+    ("E10", "$.zone", changed("zone", "NEST").replace('"NEST"', "[" * 900 + "]" * 900)),
+    ("E04", "$.clinicians[0].blocks[1]", two_offices()),
+    ("E05", "$.requests[0].service", changed("services.0.modalities", ["in_person"])),
+    ("E12", "$.requests", changed("requests", [json.loads(EXAMPLE)["requests"][0]] * 10_000)),
     ("E12", "$.requests", changed("requests", [json.loads(EXAMPLE)["requests"][0]] * 501)),
 ]
 
 
-@pytest.mark.parametrize(("code", "path", "text"), INVALID)
-def test_an_invalid_document_is_refused_with_code_and_path(code, path, text, capsys, monkeypatch):
-    class Stdin:
-        class buffer:
-            read = staticmethod(text.encode)
+def type_in(monkeypatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(text.encode())))
 
-    monkeypatch.setattr(sys, "stdin", Stdin)
-    assert main(["propose"]) == 2
+
+@pytest.mark.parametrize(("code", "path", "text"), INVALID)
+@pytest.mark.parametrize("verb", ["propose", "explain"])
+def test_an_invalid_document_is_refused_with_code_and_path(
+    verb, code, path, text, capsys, monkeypatch
+):
+    type_in(monkeypatch, text)
+    assert main([verb]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith(f"{code} {path}: ")
@@ -129,6 +171,111 @@ def test_the_shell_sees_the_exit_status_too():
     run = shell("propose", text="{}")
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == "E10 $.zone: is missing\n"
+
+
+PAST = changed("requests.0.asked_start", "2027-03-01T14:59Z")
+WARNING = "E06 $.requests[0].asked_start: is in the past\n"
+
+
+@pytest.mark.parametrize("verb", ["propose", "explain"])
+def test_a_time_that_is_past_is_told_and_solved_all_the_same(verb, capsys, monkeypatch):
+    type_in(monkeypatch, PAST)
+    assert main([verb]) == 0
+    assert capsys.readouterr().err == WARNING
+    type_in(monkeypatch, changed("requests.0.asked_start", "2027-03-01T15:00Z"))
+    assert main([verb]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_the_check_tells_of_a_time_that_is_past(tmp_path, capsys):
+    problem, answer = tmp_path / "problem.json", tmp_path / "result.json"
+    problem.write_text(PAST)
+    result = solver.greedy(document.read(Problem, json.loads(PAST)))
+    answer.write_text(json.dumps(document.write(result)))
+    assert main(["check", str(problem), str(answer)]) == 0
+    assert capsys.readouterr() == ("", WARNING)
+
+
+# Never a traceback, whatever the JSON.
+
+GARBAGE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.sampled_from(["", "ana", "r1", "p1", "2027-03-02T16:00Z", "2199-12-31T23:59Z", "UTC"]),
+    st.sampled_from([[], {}, [[]], [None], {"": None}, ["2027-03-02T16:00Z"] * 2]),
+    st.sampled_from([-1, 0, 1, 1440, 1441, 2**31, 2**63, 10**40]),
+)
+
+
+def spots(inside: object) -> list[tuple[object, object]]:
+    """Every container of a document, with each of its keys."""
+    keys = inside.keys() if isinstance(inside, dict) else range(len(inside))  # type: ignore[arg-type]
+    here = [(inside, key) for key in keys]
+    below = [inside[key] for key in keys]  # type: ignore[index]
+    return here + [spot for each in below if isinstance(each, dict | list) for spot in spots(each)]
+
+
+def spoil(data, facts):
+    for _ in range(data.draw(st.integers(1, 3))):
+        inside, key = data.draw(st.sampled_from(spots(facts)))
+        what = data.draw(st.sampled_from(["replace", "drop", "double"]))
+        if what == "replace":
+            inside[key] = data.draw(GARBAGE)
+        elif what == "drop":
+            del inside[key]
+        elif isinstance(inside, list):
+            inside.append(inside[key])
+        else:
+            inside[data.draw(st.text(max_size=3))] = inside[key]
+        if not spots(facts):
+            break
+    return facts
+
+
+FULL = document.write(
+    world(
+        rooms=(room(turnover=5),),
+        busy=(busy("2027-03-02 09:00", "2027-03-02 10:00", clients=("p9",), room="c1"),),
+        travel={("centro", "norte"): 20},
+        outages=(Outage(window=window("2027-03-02 11:00", "2027-03-02 12:00"), room="c1"),),
+        requests=(request(asked_start=at("2027-03-02 09:00"), asked_clinician="ana"),),
+    )
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_spoilt_problem_is_solved_or_refused(data):
+    facts = spoil(data, json.loads(json.dumps(FULL)))
+    with TemporaryDirectory() as folder:
+        problem, answer = Path(folder) / "problem.json", Path(folder) / "result.json"
+        problem.write_text(json.dumps(facts))
+        answer.write_text(json.dumps(document.write(solver.greedy(document.read(Problem, FULL)))))
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()) as told:
+            status = main(["check", str(problem), str(answer)])
+        assert status in (0, 1, 2)
+        assert (status == 2) is bool(re.match(r"E(?!06)\d\d \$", told.getvalue()))
+    try:
+        valid = document.read(Problem, facts)
+        solver.greedy(valid)
+        solver.explain(valid)
+    except InvalidProblem as fault:
+        assert fault.path.startswith("$")  # noqa: PT017
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_spoilt_result_is_right_wrong_or_refused(data):
+    result = document.write(solver.greedy(document.read(Problem, FULL)))
+    with TemporaryDirectory() as folder:
+        problem, answer = Path(folder) / "problem.json", Path(folder) / "result.json"
+        problem.write_text(json.dumps(FULL))
+        answer.write_text(json.dumps(spoil(data, json.loads(json.dumps(result)))))
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            assert main(["check", str(problem), str(answer)]) in (0, 1, 2)
 
 
 def test_times_may_come_in_any_zone():

@@ -100,10 +100,15 @@ def test_proposals_count_towards_the_daily_maximum():
 @pytest.mark.parametrize("rule", constraints.ALL)
 def test_every_constraint_binds_in_some_world(rule):
     """Without it the model would promise too much."""
+    couch = frozenset({"couch"})
+    in_the_way = busy(
+        "2027-03-02 08:00", "2027-03-02 12:00", clinician=None, room="c1", other_rooms=("c2",)
+    )
     problem = world(
-        rooms=(room(turnover=15),),
-        services=(session(buffer_after=10),),
+        rooms=(room(turnover=15, features=couch), room(id="c2")),
+        services=(session(buffer_after=10, room_features=couch),),
         clinicians=(ana(max_sessions_day=1),),
+        busy=(in_the_way,),
     )
     place = places(problem, request())[0]
     assert not together(

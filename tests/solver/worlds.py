@@ -105,6 +105,11 @@ def video_world(*windows: Window, zone: str = MADRID, now: int = 0, **policy) ->
     )
 
 
+def pinned(problem: Problem) -> Problem:
+    """The same world in which nobody changes rooms, for oracles that do not think of it."""
+    return replace(problem, busy=tuple(replace(row, other_rooms=()) for row in problem.busy))
+
+
 ZONES = ("Europe/Madrid", "America/Santiago", "America/Tijuana", "America/Mexico_City")
 DAYS = ("2027-03-27", "2027-10-30", "2027-04-03", "2027-09-04", "2028-02-28", "2027-06-01")
 
@@ -188,6 +193,7 @@ def random_worlds(draw, requests: int = 1):
                 location=draw(st.sampled_from(places)),
                 buffer_before=number(0, 2) * 5,
                 buffer_after=number(0, 2) * 5,
+                other_rooms=draw(st.sampled_from(((), ("c0",), ("c1",), ("c1", "c0")))),
             )
         )
     gone = (("clinician", "ana"), ("room", "c0"), ("location", CENTRO))

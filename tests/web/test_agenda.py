@@ -45,6 +45,7 @@ def test_the_week_shows_hours_sessions_requests_and_holds(clinician, ana, bruno,
     assert f'Solicitud: <a href="/solicitudes/{waiting.id}">Ana Ruiz Peña' in page
     assert f'Horario ofrecido a <a href="/solicitudes/{asked.id}">Ana Ruiz Peña' in page
     assert "+5 min antes / +10 min después" in page
+    assert "Sesión individual · Sala 1" in page
     assert page.count("<h2>") == 7
 
 
@@ -377,3 +378,21 @@ def test_a_days_times_cost_few_queries_however_full_the_day_is(clinician, ana, b
     for hour in (9, 11, 13):
         confirmed_session(bruno, ines, at(8, hour))
     assert count() == few <= 12
+
+
+def test_a_room_can_be_pinned_and_let_go_again(clinician, confirmed, visitor, oscar):
+    address = f"/agenda/citas/{confirmed.id}"
+    action = f"{address}/sala"
+
+    def pinned() -> bool:
+        return Appointment.get_by_id(confirmed.id).room_pinned
+
+    form = fields(clinician.get(address), action)
+    assert clinician.post(action, data=form | {"fija": "1"}).status_code == 303
+    assert pinned()
+    page = clinician.get(address)
+    assert "Sala fija: la sesión se queda en Sala 1." in page.text
+    assert clinician.post(action, data=fields(page, action)).status_code == 303
+    assert not pinned()
+    assert visitor(oscar).post(action, data=form | {"fija": "1"}).status_code == 404
+    assert not pinned()

@@ -8,9 +8,10 @@ from werkzeug.test import TestResponse
 
 from booking import gateway
 from booking.lifecycle import State
-from booking.models import Appointment, Client, Modality, Practice
+from booking.models import Appointment, Client, Modality, Practice, Room
 from booking.operations import add_client, block_time
 from tests.builders import NOW, at, confirmed_session, own_client, request
+from tests.conftest import add_minor
 from tests.web.test_requests import fields
 
 
@@ -22,7 +23,9 @@ def clinician(visitor, ines):
 def draft(client: Client, step: str, starts_at: datetime | None = None, **more: object) -> str:
     hour = f"&hora={starts_at:%Y-%m-%dT%H:%MZ}" if starts_at else ""
     rest = "".join(f"&{name}={value}" for name, value in more.items())
-    where = "servicio=individual&consultorio=centro&profesional=ines"
+    where = "consultorio=centro&profesional=ines"
+    if "servicio" not in more:
+        where = f"servicio=individual&{where}"
     return f"/clientes/{client.id}/cita/{step}?{where}{hour}{rest}"
 
 
@@ -184,7 +187,7 @@ def test_a_time_without_a_room_is_explained(visitor, manager, bruno):
     browser = visitor(manager)
     url = f"/clientes/{child.id}/cita/horario?servicio=infantil&consultorio=centro&profesional=ines"
     assert browser.post(url, data={"dia": "2027-03-08", "a_las": "10:00"}).status_code == 303
-    Appointment.update(room=2).execute()
+    Appointment.update(room=2, room_pinned=True).execute()
     answer = browser.post(url, data={"dia": "2027-03-08", "a_las": "10:00"})
     assert answer.status_code == 422
     assert "A esa hora no hay sala libre con esas características." in answer.text
@@ -325,3 +328,25 @@ def test_an_empty_list_counts_what_other_places_and_colleagues_have(
         assert f'href="/clientes/{own.id}/cita/horario?servicio=individual&amp;{norte}' in suggested
         assert re.search(r"Consultorio Norte · Inés Peña Ordóñez <[^>]+>\d+ horarios", suggested)
         assert ("Óscar" in suggested) is colleague
+
+
+def test_a_swap_of_rooms_is_shown_before_it_is_made_and_told_afterwards(
+    visitor, manager, ana, bruno, oscar
+):
+    """Óscar's session is in the room with toys, and a child needs that room."""
+    child = add_minor(ana, "Luz Ruiz")
+    moved = request(bruno, at(10, 9, 30), clinician="oscar")
+    Appointment.update(room=Room.get(Room.key == "c2")).where(Appointment.id == moved.id).execute()
+    with gateway.change(gateway.SYSTEM, now=NOW) as tx:
+        tx.touch(moved)
+    browser = visitor(manager)
+    words = (
+        "La sesión del miércoles, 10 de marzo, a las 9:30\u00a0a.\u00a0m. pasa de Sala 2 a Sala 1."
+    )
+    page = browser.get(draft(child, "confirmar", at(10, 10), servicio="infantil"))
+    assert words in page.text
+    assert Appointment.get_by_id(moved.id).room.key == "c2"
+    booked = book(browser, child, at(10, 10), servicio="infantil")
+    assert booked.status_code == 303
+    assert Appointment.get_by_id(moved.id).room.key == "c1"
+    assert words in browser.get(booked.location).text
