@@ -18,8 +18,9 @@ from booking.models import (
     Practice,
     Room,
 )
-from booking.operations import block_time, cancel, decline_offers, take_offer
-from tests.builders import at, confirmed_session, own_client, request, wish
+from booking.operations import ask, block_time, cancel, decline_offers, take_offer
+from tests.builders import NOW, at, confirmed_session, own_client, request, wish
+from tests.conftest import add_minor
 
 ACCEPT, DENY, UNDO = (
     "/solicitudes/{}/aceptar",
@@ -487,6 +488,20 @@ def test_a_lack_of_rooms_names_the_office_and_the_part_of_the_day(clinician, ana
     (video,) = [value for said, value in taps(page).items() if said.startswith("Por videollamada")]
     after = search(clinician, asked, hacer=video)
     assert after.text.count("</strong> · Videollamada") == 5
+
+
+def test_a_proposal_that_takes_a_swap_of_rooms_says_so(clinician, ana, bruno):
+    """Óscar's session is in the room with toys, and a child needs that room."""
+    child = add_minor(ana, "Luz Ruiz")
+    moved = request(bruno, at(10, 9, 30), clinician="oscar")
+    Appointment.update(room=Room.get(Room.key == "c2")).where(Appointment.id == moved.id).execute()
+    asked = ask(
+        wish(service="infantil", client=child), at(11, 10), client=child, account=ana, now=NOW
+    )
+    narrow = {"desde": "2027-03-10", "hasta": "2027-03-10", "no_despues": "10:00"}
+    page = search(clinician, asked, **narrow).text
+    assert "Sala 2" in page
+    assert "otra sesión cambia de sala" in page
 
 
 def test_five_proposals_need_no_explanation(clinician, ana):
