@@ -130,6 +130,7 @@ REASONS = {
     Reason.OTHER_OFFICE: _l("otro consultorio"),
     Reason.TOUCHES_NEIGHBOUR: _l("junto a otra sesión"),
     Reason.NO_LOOSE_GAP: _l("no deja tiempos muertos"),
+    Reason.SWAPS_ROOMS: _l("otra sesión cambia de sala"),
 }
 
 # Why a time cannot be had, for staff; what it collides with is said apart.

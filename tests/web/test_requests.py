@@ -490,6 +490,20 @@ def test_a_lack_of_rooms_names_the_office_and_the_part_of_the_day(clinician, ana
     assert after.text.count("</strong> · Videollamada") == 5
 
 
+def test_a_proposal_that_takes_a_swap_of_rooms_says_so(clinician, ana, bruno):
+    """Óscar's session is in the room with toys, and a child needs that room."""
+    child = add_minor(ana, "Luz Ruiz")
+    moved = request(bruno, at(10, 9, 30), clinician="oscar")
+    Appointment.update(room=Room.get(Room.key == "c2")).where(Appointment.id == moved.id).execute()
+    asked = ask(
+        wish(service="infantil", client=child), at(11, 10), client=child, account=ana, now=NOW
+    )
+    narrow = {"desde": "2027-03-10", "hasta": "2027-03-10", "no_despues": "10:00"}
+    page = search(clinician, asked, **narrow).text
+    assert "Sala 2" in page
+    assert "otra sesión cambia de sala" in page
+
+
 def test_five_proposals_need_no_explanation(clinician, ana):
     page = clinician.get(DENY.format(request(ana).id)).text
     assert "Por qué no hay" not in page
