@@ -252,7 +252,7 @@ def _when(span: Span) -> str:
             if first.date() == final:
                 return _("El %(day)s, todo el día.", day=say().short_day(final))
             return _(
-                "Del %(first)s al %(last)s, días enteros.",
+                "Del %(first)s, al %(last)s: días enteros.",
                 first=say().short_day(first.date()),
                 last=say().short_day(final),
             )
