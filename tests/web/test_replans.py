@@ -406,3 +406,13 @@ def test_staff_confirm_the_slot_that_a_client_without_account_chooses(clinician,
     late = clinician.post(action, data=form | {"llave": key_of(clinician.get(url))})
     assert late.status_code == 409
     assert "ya no está disponible" in late.text
+
+
+def test_a_block_that_was_taken_away_leaves_the_sessions_in_peace(clinician, plan, sessions):
+    page = clinician.get(plan)
+    url = f"/agenda/bloqueos/{BlockedTime.get().id}"
+    clinician.post(f"{url}/quitar", data=fields(clinician.get(url), f"{url}/quitar"))
+    assert "las citas que nadie movió siguen en pie" in clinician.get(plan).text
+    form = fields(page, f"{plan}/aprobar") | {"fila": [str(row.id) for row in rows()]}
+    assert clinician.post(f"{plan}/aprobar", data=form).status_code == 409
+    assert {state(row) for row in sessions} == {State.CONFIRMED}
