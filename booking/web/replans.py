@@ -30,6 +30,7 @@ from booking.replanning import MOST_OPTIONS, Allowed, Standing, allowed_by
 from booking.web import words
 from booking.web.access import for_staff, staff_actor
 from booking.web.agenda import FARTHEST, Span, staff_words
+from booking.web.errors import problem
 from booking.web.forms import Form, key
 from booking.web.fragments import render, see_other
 from booking.web.language import say
@@ -300,9 +301,12 @@ def _name(the: Plan, blocked: BlockedTime) -> str:
 @for_staff
 def begin(blocked_id: int) -> ResponseReturnValue:
     """«Buscar otros horarios para todas», from time that was blocked before."""
-    replan = operations.plan_for(
-        blocked_id, allowed=Allowed(), actor=staff_actor(), now=now(), key=key()
-    )
+    try:
+        replan = operations.plan_for(
+            blocked_id, allowed=Allowed(), actor=staff_actor(), now=now(), key=key()
+        )
+    except TooManySessions:
+        return problem(422, title=str(FAILURES["E12"]))
     return see_other(url_for("replans.show", replan_id=replan.id))
 
 
