@@ -168,6 +168,8 @@ def standing(
     if state is State.OFFERED:
         return Standing.WAITING
     if state in (State.CONFIRMED, State.REQUESTED) and there and appointment.starts_at > now:
+        if blocked.removed_at is not None:
+            return Standing.GONE  # It can be held after all.
         if appointment.id in moving:
             return Standing.MOVING
         elsewhere = blocked.room_id is not None and appointment.room_id != blocked.room_id

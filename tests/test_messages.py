@@ -21,6 +21,7 @@ from booking.operations import (
     cancel_for_client,
     decline_offers,
     deny,
+    displace,
     take_offer,
     undo,
 )
@@ -81,6 +82,14 @@ class Book:
         return deny(
             appointment.id, version=appointment.version, actor=self.staff, offers=offers,
             note="Estoy en un congreso.", now=self.now,
+        )  # fmt: skip
+
+    def move(self, session, *starts):
+        from booking.availability import slot, wish_of
+
+        offers = tuple(slot(wish_of(session), start, now=self.now) for start in starts)
+        return displace(
+            session.id, version=session.version, actor=self.staff, offers=offers, now=self.now
         )  # fmt: skip
 
 
@@ -179,6 +188,29 @@ def test_a_client_without_an_address_is_written_nothing(life, app):
     assert life.sent() == []
 
 
+def test_a_session_that_must_move_is_told_at_once_and_taken_back_only_when_it_is_lost(life):
+    session = accept(request(life.ana).id, version=1, actor=life.staff, now=life.now)
+    life.later(UNDO)
+    life.move(session, at(9, 10), at(10, 10))
+    assert life.later(timedelta()) == [(ANA, "Elija otro horario para su cita")]
+    mail = life.deliver().sent[-1]
+    text = mail.get_body(("plain",)).get_content()
+    assert "tuvo que mover su cita" in text
+    assert "Le ofrecemos 2 horarios" in text
+    assert "jueves, 4 de marzo" in text
+    assert "/entrar/" in text
+    assert [part for part in mail.walk() if part.get_content_type() == "text/calendar"] == []
+    assert life.later(timedelta(hours=24)) == [(ANA, "Todavía puede elegir otro horario")]
+    assert life.later(timedelta(hours=24)) == [
+        (ANA, "Su cita fue cancelada"),
+        (INES, "Ninguno de los horarios que ofreció fue elegido"),
+    ]
+    lost = life.deliver().sent[-2]
+    assert "Le buscaremos otro" in lost.get_body(("plain",)).get_content()
+    (file,) = [part for part in lost.walk() if part.get_content_type() == "text/calendar"]
+    assert file.get_param("method") == "CANCEL"
+
+
 def every_message(life) -> list[EmailMessage]:
     """One of each kind that time and people can bring about here."""
     moved = request(life.ana)
@@ -194,6 +226,9 @@ def every_message(life) -> list[EmailMessage]:
     denied = request(life.ana, at(9, 9), now=life.now)
     deny(denied.id, version=1, actor=life.staff, now=life.now, note="Estoy en un congreso.")
     request(life.ana, at(9, 11), now=life.now)
+    held = accept(request(life.ana, at(10, 9), now=life.now).id, version=1, actor=life.staff,
+                  now=life.now)  # fmt: skip
+    life.move(held, at(16, 9))
     life.later(timedelta(days=4))
     life.clock.set(at(11, 12))
     return list(life.deliver().sent)

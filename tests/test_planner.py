@@ -1,6 +1,7 @@
 """The joint plan in the background: claimed once, searched in a child, checked, stored, stopped."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,6 +40,7 @@ from tests import invariants
 from tests.builders import NOW, at, own_client, request, wish
 from tests.conftest import add_minor, make_account
 from tests.test_operations import accepted, fresh
+from tests.test_races import at_once
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +123,26 @@ def test_two_workers_never_have_the_same_plan(thursday, ines):
     assert planner.claim(now=NOW + planner.LEASE - timedelta(seconds=1)) is None
 
 
+def test_workers_that_claim_at_the_same_moment_get_a_plan_each(thursday, ines):
+    sick(ines)
+    results = at_once(*[lambda: planner.claim(now=NOW)] * 6)
+    assert [result for result in results if result is not None] == [Replan.get()]
+
+
+class UntilIdle(threading.Event):
+    """A stop that comes when there is nothing left to do."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        return super().wait(timeout)
+
+
+def test_the_loop_works_out_what_is_queued_until_it_is_stopped(thursday, ines, clock):
+    plan = sick(ines)
+    planner.loop(clock, UntilIdle())
+    assert again(plan).state == ReplanState.READY
+
+
 def test_a_plan_whose_worker_died_is_started_afresh_by_the_next(thursday, ines, clock):
     plan = sick(ines)
     dead = planner.claim(now=NOW)
@@ -195,6 +217,13 @@ def test_a_pinned_session_keeps_its_slots_and_an_excluded_one_stays(thursday, in
     kept = first.options
     adjust(plan.id, first.id, Adjustment.PIN, actor=ines, now=NOW)
     adjust(plan.id, second.id, Adjustment.EXCLUDE, actor=ines, now=NOW)
+    problem = replanning.task_for(again(plan), now=NOW).problem
+    assert [request.id for request in problem.requests] == [str(third.id)]
+    busy = {row.ref: row.start for row in problem.busy}
+    pinned, excluded, searched = (fresh(session) for session in thursday)
+    assert {busy[f"{pinned.chain}:p{n}"] for n in range(len(kept))} == {o["start"] for o in kept}
+    assert f"{excluded.chain}:a{excluded.id}" in busy
+    assert f"{searched.chain}:a{searched.id}" not in busy
     search_again(plan.id, run=1, allowed=Allowed(options=1), actor=ines, now=NOW)
     planner.run(clock)
     first, second, third = rows_of(plan)

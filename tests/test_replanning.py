@@ -31,8 +31,10 @@ from booking.operations import (
     report_absence,
     stop,
     take_offer,
+    take_offer_for_client,
 )
 from booking.operations.replanning import AlreadyPlanned, Missing
+from booking.operations.requesting import OfferGone
 from booking.replanning import Allowed
 from tests import invariants
 from tests.builders import NOW, THURSDAY_AT_TEN, at, request
@@ -243,3 +245,11 @@ def test_freed_offers_are_all_freed(session, ines, ana):
     row, _ = moved(session, ines, at(5, 10), at(8, 10))
     decline_offers(row.id, account=ana, wish={}, now=NOW)
     assert not OfferedSlot.select().where(OfferedSlot.state == OfferState.HELD).exists()
+
+
+def test_staff_take_a_slot_for_a_client_who_telephones(session, ines, bruno):
+    row, (first, _) = moved(session, ines, at(5, 10), at(8, 10))
+    taken_one = take_offer_for_client(row.id, first.id, actor=ines, now=NOW)
+    assert (taken_one.status, story(row)[-1]) == (State.CONFIRMED, ("take", "clinician"))
+    with refused(OfferGone):
+        take_offer_for_client(row.id, first.id, actor=ines, now=NOW)

@@ -24,7 +24,13 @@ from booking.operations.replanning import (
     search_again,
     stop,
 )
-from booking.operations.requesting import ask, cancel, decline_offers, take_offer
+from booking.operations.requesting import (
+    ask,
+    cancel,
+    decline_offers,
+    take_offer,
+    take_offer_for_client,
+)
 
 __all__ = [
     "accept",
@@ -49,6 +55,7 @@ __all__ = [
     "set_language",
     "stop",
     "take_offer",
+    "take_offer_for_client",
     "unblock_time",
     "undo",
     "update_account",

@@ -260,7 +260,8 @@ def approve(
         ChangedMeanwhile: the plan was searched anew since it was seen.
     """
     replan = yours(actor, replan_id)
-    if replan.run != run or replan.state in AT_WORK:
+    stale = replan.run != run or replan.blocked.removed_at is not None
+    if stale or replan.state in AT_WORK:
         raise ChangedMeanwhile(replan_id)
     left = list(
         ReplanRow.select(ReplanRow, Appointment, Client)

@@ -6,7 +6,7 @@ from typing import Any
 
 from booking import availability, gateway, notifications, policy
 from booking.availability import STAFF_MAY_WAIVE, Slot, Wish, plan
-from booking.gateway import Change, ChangedMeanwhile, Key, once
+from booking.gateway import Actor, Change, ChangedMeanwhile, Key, once
 from booking.lifecycle import OPEN, Event, State
 from booking.models import (
     Access,
@@ -243,7 +243,30 @@ def take_offer(
         OfferGone: it is not held any more.
         NotFree: something else made the slot impossible (hours changed, time blocked).
     """
-    with gateway.change(gateway.client(account), now=now, key=key) as tx:
+    return _take(appointment_id, offer_id, gateway.client(account), now, key)
+
+
+@once(Appointment)
+def take_offer_for_client(
+    appointment_id: int,
+    offer_id: int,
+    *,
+    actor: Actor,
+    now: datetime,
+    key: Key | None = None,
+) -> Appointment:
+    """The same for a client who telephones, or who has no account to take it with.
+
+    Raises:
+        OfferGone, NotFree: as above.
+    """
+    return _take(appointment_id, offer_id, actor, now, key)
+
+
+def _take(
+    appointment_id: int, offer_id: int, actor: Actor, now: datetime, key: Key | None
+) -> Appointment:
+    with gateway.change(actor, now=now, key=key) as tx:
         appointment = tx.appointment(appointment_id)
         offer = OfferedSlot.get_or_none(
             OfferedSlot.id == offer_id, OfferedSlot.appointment == appointment

@@ -65,6 +65,7 @@ class Line:
 class Totals:
     """What the first choice of every session that is to be approved adds up to."""
 
+    moved: int
     days: int
     clinicians: int
     offices: int
@@ -115,18 +116,19 @@ def lines(replan: Replan, *, now: datetime) -> list[Line]:
 
 def totals(the: Plan, found: list[Line]) -> Totals:
     """Counted over what is to be approved and does not keep its time."""
-    days = clinicians = offices = videos = 0
+    moved = days = clinicians = offices = videos = 0
     for line in found:
         if not line.to_approve or line.stays:
             continue
         slot, appointment = line.options[0].slot, line.appointment
         zone = the.zone(appointment.location_id)
         old, new = line.row.starts_at.astimezone(zone), slot.starts_at.astimezone(zone)
+        moved += 1
         days += abs((new.date() - old.date()).days)
         clinicians += slot.clinician_id != appointment.clinician_id
         videos += slot.location_id is None and appointment.location_id is not None
         offices += slot.location_id not in (None, appointment.location_id)
-    return Totals(days, clinicians, offices, videos)
+    return Totals(moved, days, clinicians, offices, videos)
 
 
 def current(actor: Actor, *, now: datetime) -> list[tuple[BlockedTime, int | None]]:

@@ -15,7 +15,7 @@ from booking.gateway import ChangedMeanwhile
 from booking.lifecycle import HOLDS_ITS_TIME, OPEN, Event, IllegalTransition, State
 from booking.models import Appointment, Clinician, Modality, OfferedSlot, Service
 from booking.occupancy import SlotTaken
-from booking.operations.requesting import open_successor
+from booking.operations.requesting import OfferGone, open_successor
 from booking.queries import portal
 from booking.queries import staff as queries
 from booking.queries.staff import Item, Takes
@@ -284,6 +284,24 @@ def cancel(appointment_id: int) -> ResponseReturnValue:
             row.id, status=409, alert=_("La cita cambió mientras usted la veía. Así quedó:")
         )
     return see_other(url_for("agenda.appointment", appointment_id=row.id))
+
+
+@bp.post("/citas/<int:appointment_id>/elegir")
+@for_staff
+def choose(appointment_id: int) -> ResponseReturnValue:
+    """One of the offered slots, for a client who telephones."""
+    offer = request.form.get("horario", "")
+    try:
+        if not offer.isascii() or not offer.isdigit() or len(offer) > 15:
+            raise OfferGone
+        operations.take_offer_for_client(
+            appointment_id, int(offer), actor=staff_actor(), now=now(), key=key()
+        )
+    except (OfferGone, NotFree, SlotTaken):
+        return appointment_page(
+            appointment_id, status=409, alert=_("Ese horario ya no está disponible.")
+        )
+    return see_other(url_for("agenda.appointment", appointment_id=appointment_id))
 
 
 def version() -> int:

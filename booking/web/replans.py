@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, request, url_for
@@ -31,6 +30,7 @@ from booking.replanning import MOST_OPTIONS, Allowed, Standing, allowed_by
 from booking.web import words
 from booking.web.access import for_staff, staff_actor
 from booking.web.agenda import FARTHEST, Span, staff_words
+from booking.web.errors import problem
 from booking.web.forms import Form, key
 from booking.web.fragments import render, see_other
 from booking.web.language import say
@@ -39,6 +39,28 @@ from solver import Group
 
 bp = Blueprint("replans", __name__, url_prefix="/agenda")
 bp.context_processor(staff_words)
+
+
+@bp.context_processor
+def _plan_words() -> dict[str, object]:
+    """How plans are told: what a slot refers to, and what keys mean."""
+    the = plan()
+    return {
+        "place_of": lambda slot: the.locations.get(slot.location_id or 0),
+        "room_of": lambda slot: the.rooms.get(slot.room_id or 0),
+        "clinician_of": lambda slot: the.clinicians[slot.clinician_id],
+        "zone_at": lambda slot: the.zone(slot.clinician_location_id or slot.location_id),
+        "name_of": lambda blocked: _name(the, blocked),
+        "when": _when,
+        "reasons": words.reasons,
+        "why": _why,
+        "refused": _refused,
+        "Standing": Standing,
+        "Adjustment": Adjustment,
+        "ReplanState": ReplanState,
+        "most_options": MOST_OPTIONS,
+    }
+
 
 LONGEST = timedelta(days=62)
 STAGES = {
@@ -130,9 +152,6 @@ def absence() -> ResponseReturnValue:
         earlier=earlier,
         today=now().astimezone(the.zone(None)).date(),
         current=[(_span(the, row), row, plan_id) for row, plan_id in _current()],
-        name_of=partial(_name, the),
-        when=_when,
-        most_options=MOST_OPTIONS,
     )
 
 
@@ -252,7 +271,7 @@ def _when(span: Span) -> str:
             if first.date() == final:
                 return _("El %(day)s, todo el día.", day=say().short_day(final))
             return _(
-                "Del %(first)s al %(last)s, días enteros.",
+                "Del %(first)s, al %(last)s: días enteros.",
                 first=say().short_day(first.date()),
                 last=say().short_day(final),
             )
@@ -282,9 +301,12 @@ def _name(the: Plan, blocked: BlockedTime) -> str:
 @for_staff
 def begin(blocked_id: int) -> ResponseReturnValue:
     """«Buscar otros horarios para todas», from time that was blocked before."""
-    replan = operations.plan_for(
-        blocked_id, allowed=Allowed(), actor=staff_actor(), now=now(), key=key()
-    )
+    try:
+        replan = operations.plan_for(
+            blocked_id, allowed=Allowed(), actor=staff_actor(), now=now(), key=key()
+        )
+    except TooManySessions:
+        return problem(422, title=str(FAILURES["E12"]))
     return see_other(url_for("replans.show", replan_id=replan.id))
 
 
@@ -302,6 +324,7 @@ def _page(
     at_work = replan.state in AT_WORK
     found = queries.lines(replan, now=now())
     ticked = _ticked(found)
+    stage = replan.progress.get("stage", "candidates")
     return render(
         "replans/show.html",
         parts=("progress", "approval") if at_work else ("approval",),
@@ -310,33 +333,20 @@ def _page(
         form=form or Form(),
         replan=replan,
         at_work=at_work,
-        State_=ReplanState,
-        stage=STAGES.get(replan.progress.get("stage", "")),
-        step=list(STAGES).index(replan.progress.get("stage", "candidates")) + 1,
+        stage=STAGES.get(stage),
+        step=[*STAGES, stage].index(stage) + 1,
         steps=len(STAGES),
         failure=FAILURES.get(replan.failure),
         gap_percent=_gap_percent(replan),
         name=_name(the, replan.blocked),
         span=_span(the, replan.blocked),
-        when=_when,
         allowed=allowed_by(replan),
         lines=found,
-        Standing=Standing,
         ticked={line.row.id for line in ticked},
         promised=sum(not line.stays for line in ticked),
         housed=sum(line.stays for line in ticked),
         totals=queries.totals(the, found),
         holds=staff.holds_within(replan.blocked),
-        place_of=lambda slot: the.locations.get(slot.location_id or 0),
-        room_of=lambda slot: the.rooms.get(slot.room_id or 0),
-        clinician_of=lambda slot: the.clinicians[slot.clinician_id],
-        clinicians=the.clinicians,
-        reasons=words.reasons,
-        why=_why,
-        refused=_refused,
-        zone_at=lambda slot: the.zone(slot.clinician_location_id or slot.location_id),
-        Adjustment=Adjustment,
-        most_options=MOST_OPTIONS,
     )
 
 

@@ -90,7 +90,7 @@ STAFF_HISTORY = {
     Event.ACCEPT: _l("Aceptada"),
     Event.DENY: _l("Denegada, sin otros horarios"),
     Event.OFFER: _l("Denegada, con otros horarios"),
-    Event.TAKE: _l("El cliente eligió uno de los horarios"),
+    Event.TAKE: _l("Quedó elegido uno de los horarios"),
     Event.DECLINE: _l("Al cliente no le sirvió ninguno de los horarios"),
     Event.LAPSE: _l("El cliente no eligió a tiempo"),
     Event.EXPIRE: _l("Sin respuesta a tiempo"),

@@ -390,3 +390,29 @@ def test_the_page_costs_few_queries_however_many_sessions_it_has(clinician, plan
             options=rows()[0].options,
         )  # fmt: skip
     assert count() == few <= 12
+
+
+def test_staff_confirm_the_slot_that_a_client_without_account_chooses(clinician, plan, sessions):
+    approve(clinician, plan)
+    url = f"/agenda/citas/{sessions[0].id}"
+    action = f"{url}/elegir"
+    form = fields(clinician.get(url), action)
+    for junk in ("", "x", "9" * 30, "0"):
+        answer = clinician.post(action, data=form | {"horario": junk})
+        assert answer.status_code in (404, 409)
+    form = fields(clinician.get(url), action)
+    assert clinician.post(action, data=form).status_code == 303
+    assert state(sessions[0]) is State.CONFIRMED
+    late = clinician.post(action, data=form | {"llave": key_of(clinician.get(url))})
+    assert late.status_code == 409
+    assert "ya no está disponible" in late.text
+
+
+def test_a_block_that_was_taken_away_leaves_the_sessions_in_peace(clinician, plan, sessions):
+    page = clinician.get(plan)
+    url = f"/agenda/bloqueos/{BlockedTime.get().id}"
+    clinician.post(f"{url}/quitar", data=fields(clinician.get(url), f"{url}/quitar"))
+    assert "las citas que nadie movió siguen en pie" in clinician.get(plan).text
+    form = fields(page, f"{plan}/aprobar") | {"fila": [str(row.id) for row in rows()]}
+    assert clinician.post(f"{plan}/aprobar", data=form).status_code == 409
+    assert {state(row) for row in sessions} == {State.CONFIRMED}
