@@ -80,6 +80,7 @@ class Option:
     slot: Slot
     cost: int
     reasons: tuple[str, ...]
+    only_room: bool = False  # Nothing else changes, which is the practice's business alone.
 
     def written(self) -> dict[str, Any]:
         """As the row of the session keeps it."""
@@ -94,6 +95,7 @@ class Option:
             "swaps": [astuple(swap) for swap in self.slot.swaps],
             "cost": self.cost,
             "reasons": list(self.reasons),
+            "only_room": self.only_room,
         }
 
 
@@ -113,14 +115,15 @@ def options_of(row: ReplanRow) -> list[Option]:
             ),
             kept["cost"],
             tuple(kept["reasons"]),
+            kept["only_room"],
         )
         for kept in row.options
     ]
 
 
 def keeps_its_time(row: ReplanRow) -> bool:
-    """Whether only its room changes, which is nobody's business but the practice's."""
-    return bool(row.options) and row.options[0]["start"] == minutes(row.starts_at)
+    """Whether only its room changes."""
+    return bool(row.options) and bool(row.options[0]["only_room"])
 
 
 def within(blocked: BlockedTime, source: type[Appointment] | type[OfferedSlot]) -> Expression:
@@ -131,6 +134,16 @@ def within(blocked: BlockedTime, source: type[Appointment] | type[OfferedSlot]) 
     if blocked.room_id is not None:
         return during & (source.room == blocked.room_id)
     return during & (source.location == blocked.location_id)
+
+
+def is_within(blocked: BlockedTime, appointment: Appointment) -> bool:
+    """The same of one appointment, as it is now."""
+    during = appointment.starts_at < blocked.ends_at and appointment.ends_at > blocked.starts_at
+    if blocked.clinician_id is not None:
+        return during and appointment.clinician_id == blocked.clinician_id
+    if blocked.room_id is not None:
+        return during and appointment.room_id == blocked.room_id
+    return during and appointment.location_id == blocked.location_id
 
 
 def hit(blocked: BlockedTime, *, now: datetime) -> list[Appointment]:
@@ -164,21 +177,22 @@ def standing(
 ) -> Standing:
     """Where a row is now; `moving` are the sessions that undecided requests would replace."""
     appointment: Appointment = row.appointment
-    state, there = appointment.status, appointment.starts_at == row.starts_at
+    state, same_time = appointment.status, appointment.starts_at == row.starts_at
     if state is State.OFFERED:
         return Standing.WAITING
-    if state in (State.CONFIRMED, State.REQUESTED) and there and appointment.starts_at > now:
+    moved = row.approved_at is not None and not keeps_its_time(row)
+    stands = state in (State.CONFIRMED, State.REQUESTED) and appointment.starts_at > now
+    if stands and same_time and (not moved or is_within(blocked, appointment)):
         if blocked.removed_at is not None:
             return Standing.GONE  # It can be held after all.
         if appointment.id in moving:
             return Standing.MOVING
-        elsewhere = blocked.room_id is not None and appointment.room_id != blocked.room_id
-        return Standing.HOUSED if elsewhere else Standing.OPEN
+        return Standing.OPEN if is_within(blocked, appointment) else Standing.HOUSED
     if appointment.displaced_at is not None:
         return Standing.OPEN
     if state is State.DENIED and row.approved_at is not None:
         return Standing.OPEN  # None of the slots suited; the client is still to get one.
-    if state in (State.CONFIRMED, State.ATTENDED, State.NO_SHOW) and not there:
+    if state in (State.CONFIRMED, State.ATTENDED, State.NO_SHOW) and (moved or not same_time):
         return Standing.CHOSEN
     return Standing.GONE
 
@@ -254,6 +268,7 @@ def task_for(replan: Replan, *, now: datetime) -> Task:
         replace(
             _request(the, row, bare, allowed),
             refused_starts=frozenset(refused.get(row.appointment_id, ())),
+            may_repeat_asked=True,  # With a colleague, or by video, it may be as good as before.
             earliest=minutes(now),
             latest=minutes(max(last, now + ONE_DAY)),
         )
@@ -313,7 +328,7 @@ def _staying(
             modality=Modality(appointment.modality),
             swaps=swaps,
         )
-        staying.append((row, Option(slot, 0, ())))
+        staying.append((row, Option(slot, 0, (), only_room=True)))
         problem = _holding(problem, row, [slot])
     return problem, staying
 

@@ -293,7 +293,9 @@ def client_elsewhere(scene: Scene, _: Range) -> Ranges:
 
 def refused(scene: Scene, _: Range) -> Ranges:
     """C11: what was asked for, or refused, is not proposed again."""
-    for start in scene.request.refused_starts | {scene.request.asked_start}:
+    request = scene.request
+    asked = set() if request.may_repeat_asked else {request.asked_start}
+    for start in request.refused_starts | asked:
         if start is not None:
             yield start, start + 1
 

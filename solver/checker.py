@@ -368,8 +368,11 @@ def client(case: Case) -> Iterator[str]:
 
 
 def refused(case: Case) -> Iterator[str]:
-    if case.proposal.start in {case.request.asked_start, *case.request.refused_starts}:
-        yield "was asked for or refused"
+    request, start = case.request, case.proposal.start
+    if start == request.asked_start and not request.may_repeat_asked:
+        yield "was asked for"
+    if start in request.refused_starts:
+        yield "was refused"
 
 
 def dates(case: Case) -> Iterator[str]:

@@ -129,6 +129,8 @@ class Request:
     """Monday is 0; none: no preference."""
     preferred_dayparts: frozenset[str] = frozenset()
     refused_starts: frozenset[int] = frozenset()
+    may_repeat_asked: bool = False
+    """The asked start would do again: not the time went, but who or where it was."""
     weight: int = 1
     earliest: int | None = None
     """No start before this instant."""

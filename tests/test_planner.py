@@ -27,15 +27,18 @@ from booking.operations import (
     add_partner,
     adjust,
     approve,
+    block_time,
     book,
     cancel,
     decline_offers,
     report_absence,
     search_again,
     stop,
+    take_offer,
 )
 from booking.operations.replanning import Adjustment, Missing
-from booking.replanning import Allowed, options_of
+from booking.queries import replans as queries
+from booking.replanning import Allowed, Standing, options_of
 from tests import invariants
 from tests.builders import NOW, at, own_client, request, wish
 from tests.conftest import add_minor, make_account
@@ -281,6 +284,26 @@ def test_sessions_of_a_closed_room_go_next_door_and_nobody_is_told(thursday, man
     assert approve(plan.id, [r.id for r in rows_of(plan)], run=1, actor=manager, now=NOW) == []
     assert fresh(session).room_id not in (room.id, None)
     assert (fresh(session).starts_at, session.messages.count()) == (session.starts_at, told)
+
+
+def test_a_colleague_can_have_the_same_time_if_the_plan_may_ask_one(ines, clock):
+    """Whoever takes it has chosen, though it is the same Wednesday at ten: Óscar is there, too."""
+    [ana] = people(1)
+    session = accepted(request(ana, at(10, 10)), ines)
+    for first, last in ((at(2, 0), at(10, 0)), (at(11, 0), at(31, 0) + timedelta(days=60))):
+        block_time(session.clinician_id, first, last, reason="", actor=ines, now=NOW)
+    plan = sick(ines, 10, other_clinicians=True)
+    planner.run(clock)
+    [row] = rows_of(plan)
+    first = options_of(row)[0].slot
+    oscar = Account.get(Account.email == "oscar@alameda.example").clinician_id
+    assert (first.starts_at, first.clinician_id) == (session.starts_at, oscar)
+    assert not replanning.keeps_its_time(row)
+    assert approve(plan.id, [row.id], run=1, actor=ines, now=NOW) == []
+    offer = OfferedSlot.get(OfferedSlot.starts_at == session.starts_at)
+    take_offer(session.id, offer.id, account=ana, now=NOW)
+    [line] = queries.lines(again(plan), now=NOW)
+    assert line.standing is Standing.CHOSEN
 
 
 def test_travel_couples_features_and_the_daily_maximum_are_respected(ines, manager, clock):

@@ -75,17 +75,6 @@ FAILURES = {
     "E05": _l("Una de las citas necesita una sala que el consultorio ya no tiene."),
     "E12": _l("Son demasiadas citas para un solo plan. Divida el periodo."),
 }
-RELAXED = {
-    Group.CLINICIAN: _l("con otro profesional"),
-    Group.LOCATION: _l("en otro consultorio"),
-    Group.MODALITY: _l("por videollamada"),
-    Group.DATES: _l("en otras fechas"),
-    Group.HORIZON: _l("más adelante"),
-    Group.ROOM: _l("si hubiera otra sala"),
-    Group.HELD: _l("si se liberan los que esperan respuesta"),
-    Group.MAX_DAY: _l("con más sesiones por día"),
-    Group.NOTICE: _l("con menos anticipación"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,10 +362,10 @@ def _why(line: Line) -> str:
     if explanation is None:
         return _("No encontramos otro horario con lo que permitió.")
     opened = [
-        f"{', '.join(str(RELAXED[g]) for g in groups)}: {each['starts']}"
+        f"{', '.join(str(words.RELAXED[g]) for g in groups)}: {each['starts']}"
         for each in explanation["relaxations"]
         if (groups := [Group(name) for name in each["groups"]])
-        and all(g in RELAXED for g in groups)
+        and all(g in words.RELAXED for g in groups)
     ]
     if not opened:
         return _("No hay ningún otro horario posible.")

@@ -171,6 +171,16 @@ INSTEAD = {
     Group.DATES: _l("si busca más días"),
     Group.TIME_OF_DAY: _l("a otras horas del día"),
 }
+# What would open times for a session of a plan, of which not all is anybody's to change.
+RELAXED = INSTEAD | {
+    Group.LOCATION: _l("en otro consultorio"),
+    Group.DATES: _l("en otras fechas"),
+    Group.HORIZON: _l("más adelante"),
+    Group.ROOM: _l("si hubiera otra sala"),
+    Group.HELD: _l("si se liberan los que esperan respuesta"),
+    Group.MAX_DAY: _l("con más sesiones por día"),
+    Group.NOTICE: _l("con menos anticipación"),
+}
 EARLIER = _l("antes de esa fecha")
 OFTEN = {
     "morning": _l("por las mañanas"),

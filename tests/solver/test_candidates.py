@@ -170,6 +170,15 @@ def test_what_the_request_does_not_allow_is_not_free(changes):
     assert "10:00" not in free(world(), **changes)
 
 
+def test_the_asked_start_may_be_had_again_where_only_the_place_went():
+    asked = request(asked_start=TEN)
+    assert "10:00" not in free(world(requests=(asked,)))
+    again = replace(asked, may_repeat_asked=True)
+    assert "10:00" in free(world(requests=(again,)))
+    refused = replace(again, refused_starts=frozenset({TEN}))
+    assert "10:00" not in free(world(requests=(refused,)))
+
+
 @pytest.mark.parametrize(
     "outage",
     [{"clinician": "ana"}, {"room": "c1"}, {"location": CENTRO}],
@@ -449,7 +458,7 @@ def oracle(problem: Problem, wish: Request, place: Place, start: int) -> bool:
     minute = here.hour * 60 + here.minute
     first, last = wish.minutes_of_day or (0, 1440)
     return (
-        start != wish.asked_start
+        (wish.may_repeat_asked or start != wish.asked_start)
         and start not in wish.refused_starts
         and start >= (wish.earliest or 0)
         and start < (wish.latest or 10**9)

@@ -221,6 +221,7 @@ def random_worlds(draw, requests: int = 1):
             latest=draw(st.sampled_from((None, base + 3000))),
             minutes_of_day=draw(st.sampled_from((None, (0, 840), (555, 1440)))),
             ignore_refs=frozenset(draw(st.sets(st.just("b0")))),
+            may_repeat_asked=draw(st.booleans()),
         )
         for n in range(requests)
     )
