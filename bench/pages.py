@@ -28,6 +28,9 @@ WEEK = 7 * 24 * 3600
 SIZES = (200, 2_000, 20_000)
 TIMES = 15
 SLOT = "/citas/nueva/horario?servicio=individual&consultorio=roma&profesional="
+# What a control of the denial sends when it is tapped.
+TAP = "?visto=1&mejores=&hacer=buscar&video=1"
+FRAGMENT = {"HX-Request": "true", "HX-Target": "search"}
 
 
 @contextmanager
@@ -126,21 +129,25 @@ def measure(size: int) -> list[dict[str, object]]:
             SLOT + "cualquiera": client,
             "/solicitudes": clinician,
             f"/solicitudes/{pending.id if pending else 0}": clinician,
+            f"/solicitudes/{pending.id if pending else 0}/denegar": clinician,
+            f"/solicitudes/{pending.id if pending else 0}/denegar{TAP}": clinician,
             "/agenda": clinician,
+            "/agenda/horas?hora=10:00": clinician,
             "/clientes": clinician,
         }
         rows: list[dict[str, object]] = []
         for path, account in pages.items():
             browser = signed_in(app, account)
-            browser.get(path)
+            headers = FRAGMENT if path.endswith(TAP) else {}
+            browser.get(path, headers=headers)
             with counted() as statements:
-                answer = browser.get(path)
+                answer = browser.get(path, headers=headers)
             times = []
             for _ in range(TIMES):
                 start = time.perf_counter()
-                browser.get(path)
+                browser.get(path, headers=headers)
                 times.append((time.perf_counter() - start) * 1000)
-            name = path.split("?")[0] if "desde" in path else path[:40]
+            name = "a tap on «video» → fragment" if headers else path[:40]
             rows.append(
                 {"page": name, "status": answer.status_code, "statements": len(statements),
                  "ms": round(statistics.median(times), 1)}
