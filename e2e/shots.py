@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from booking import demo
-from booking.models import Account, Appointment
+from booking.models import Account, Appointment, Replan
 from e2e.browser import launch_options
 from e2e.site import NOW, Site, running
 
@@ -43,13 +43,29 @@ def client_pages(page: Page, site: Site) -> dict[str, str]:
 def staff_pages(page: Page, site: Site) -> dict[str, str]:
     page.goto(f"{site.url}/solicitudes")
     request = page.locator('a[href^="/solicitudes/"]').first.get_attribute("href")
+    plan = Replan.get_or_none()
+    address = f"{site.url}/agenda/planes/{plan.id}" if plan else sick_day(page, site)
     return {
         "solicitudes": f"{site.url}/solicitudes",
         "solicitud": f"{site.url}{request}",
         "denegar": f"{site.url}{request}/denegar",
         "agenda": f"{site.url}/agenda",
+        "horas": f"{site.url}/agenda/horas?dia=2027-03-08&hora=10:00",
+        "ausencia": f"{site.url}/agenda/ausencia",
+        "plan": address,
         "clientes": f"{site.url}/clientes",
     }
+
+
+def sick_day(page: Page, site: Site) -> str:
+    """The clinician reports Tuesday off; where the joint plan is."""
+    page.goto(f"{site.url}/agenda/ausencia")
+    page.get_by_label("Un día entero").check()
+    page.get_by_label("Día", exact=True).fill("2027-03-02")
+    page.get_by_role("button", name="Bloquear y buscar otros horarios").click()
+    page.wait_for_url("**/planes/*")
+    site.plan()
+    return page.url
 
 
 def _client() -> Account:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from booking.availability import Plan
+from booking.availability import Plan, RoomSwap
 from booking.db import tuples
 from booking.gateway import Actor, Role
 from booking.models import (
@@ -53,6 +53,11 @@ class Line:
     def stays(self) -> bool:
         """Whether only its room changes."""
         return keeps_its_time(self.row)
+
+    @property
+    def swaps(self) -> list[RoomSwap]:
+        """Who has to change rooms for its slots, which are all held."""
+        return [swap for option in self.options for swap in option.slot.swaps]
 
     @property
     def reachable(self) -> bool:

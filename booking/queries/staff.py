@@ -128,24 +128,28 @@ class RoomChange:
 
 
 def room_changes(swaps: Iterable[RoomSwap]) -> dict[RoomSwap, RoomChange]:
-    """What the swaps that a slot needs mean for the sessions that make room; two queries."""
+    """What the swaps that a slot needs mean for the sessions that make room; two queries.
+
+    Whoever is not there any more makes no room.
+    """
     the, swaps = plan(), list(swaps)
     whole = [swap.appointment_id for swap in swaps if swap.offer_id is None]
     rows: dict[tuple[int, int | None], Appointment | OfferedSlot] = {
         (row.id, None): row for row in Appointment.select().where(Appointment.id.in_(whole))
     }
     held = [swap.offer_id for swap in swaps if swap.offer_id is not None]
-    for row in OfferedSlot.select().where(OfferedSlot.id.in_(held)):
-        rows[row.appointment_id, row.id] = row
+    for slot in OfferedSlot.select().where(OfferedSlot.id.in_(held)):
+        rows[slot.appointment_id, slot.id] = slot
     return {
         swap: RoomChange(
             row.starts_at,
             the.zone(row.clinician_location_id),
-            the.rooms[row.room_id or 0],
+            before,
             the.rooms[swap.room_id],
         )
         for swap in swaps
-        for row in [rows[swap.appointment_id, swap.offer_id]]
+        if (row := rows.get((swap.appointment_id, swap.offer_id)))
+        and (before := the.rooms.get(row.room_id or 0))
     }
 
 

@@ -313,6 +313,7 @@ def _page(
     at_work = replan.state in AT_WORK
     found = queries.lines(replan, now=now())
     ticked = _ticked(found)
+    moves = staff.room_changes(swap for line in found for swap in line.swaps)
     stage = replan.progress.get("stage", "candidates")
     return render(
         "replans/show.html",
@@ -336,6 +337,7 @@ def _page(
         housed=sum(line.stays for line in ticked),
         totals=queries.totals(the, found),
         holds=staff.holds_within(replan.blocked),
+        moves_of=lambda line: [moves[swap] for swap in line.swaps if swap in moves],
     )
 
 

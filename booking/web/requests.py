@@ -244,7 +244,7 @@ class Denial:
 
     def moves_of(self, slot: Slot) -> list[queries.RoomChange]:
         """Who changes rooms if the slot is offered."""
-        return [self._moves[swap] for swap in slot.swaps]
+        return [self._moves[swap] for swap in slot.swaps if swap in self._moves]
 
     @cached_property
     def ticked(self) -> list[Slot]:
