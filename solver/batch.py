@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from time import perf_counter
 
 import numpy as np
@@ -139,10 +140,13 @@ def _search(problem: Problem, instance: Instance, tell: Tell) -> Plan:
 def _urgency(problem: Problem) -> list[int]:
     """In which order a person would place them."""
 
-    def key(n: int) -> tuple[int, float, int]:
+    def key(n: int) -> tuple[int, float, float, int]:
         request = problem.requests[n]
-        asked = request.asked_start
-        return -request.weight, float("inf") if asked is None else asked, n
+        asked, since = (
+            inf if instant is None else instant
+            for instant in (request.asked_start, request.waiting_since)
+        )
+        return -request.weight, asked, since, n
 
     return sorted(range(len(problem.requests)), key=key)
 

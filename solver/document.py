@@ -29,7 +29,7 @@ INSTANTS = {
     Busy: {"start", "end"},
     Policy: {"now"},
     Proposal: {"start", "end"},
-    Request: {"asked_start", "refused_starts", "earliest", "latest"},
+    Request: {"asked_start", "refused_starts", "earliest", "latest", "waiting_since"},
     Window: {"start", "end"},
 }
 """Where a whole number is a moment; everywhere else it is an amount."""

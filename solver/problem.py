@@ -132,6 +132,8 @@ class Request:
     may_repeat_asked: bool = False
     """The asked start would do again: not the time went, but who or where it was."""
     weight: int = 1
+    waiting_since: int | None = None
+    """Of two requests that are alike, the quick plan serves first who has waited longer."""
     earliest: int | None = None
     """No start before this instant."""
     latest: int | None = None
@@ -388,8 +390,10 @@ def bad_windows(problem: Problem) -> Faults:
             first = 0 if request.earliest is None else request.earliest
             last = LAST_INSTANT if request.latest is None else request.latest
             yield f"$.requests[{i}].earliest", first, last
-            if request.asked_start is not None:
-                yield f"$.requests[{i}].asked_start", request.asked_start, request.asked_start + 1
+            for name in ("asked_start", "waiting_since"):
+                instant = getattr(request, name)
+                if instant is not None:
+                    yield f"$.requests[{i}].{name}", instant, instant + 1
         yield "$.policy.now", problem.policy.now, problem.policy.now + 1
 
     for path, start, end in all_windows():

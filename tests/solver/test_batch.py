@@ -152,6 +152,12 @@ def test_whoever_weighs_more_has_the_place_and_the_others_are_named():
     assert result.objective == result.bound == 3 * result.proposals[0].cost
 
 
+def test_of_two_that_are_alike_the_quick_plan_serves_first_who_waits_longer():
+    late, early = ({"waiting_since": at(f"2027-03-01 0{hour}:00")} for hour in (7, 6))
+    problem = asking(video_world(window("2027-03-02 09:00", "2027-03-02 10:00")), late, early)
+    assert batch._urgency(problem) == [1, 0]
+
+
 def test_two_light_requests_outweigh_a_heavy_one():
     """Greedy would give the room in the middle to the heavy one and send both others away."""
     middle = {"earliest": at("2027-03-02 09:30"), "latest": at("2027-03-02 09:31"), "weight": 3}

@@ -318,7 +318,7 @@ def test_more_to_do_never_makes_the_answer_larger(problem):
 
 def shifted(value, minutes: int):
     """The same world, some time later."""
-    moved = {"start", "end", "now", "asked_start", "earliest", "latest"}
+    moved = {"start", "end", "now", "asked_start", "earliest", "latest", "waiting_since"}
     if isinstance(value, tuple):
         return tuple(shifted(each, minutes) for each in value)
     changes: dict[str, Any] = {}
