@@ -6,7 +6,7 @@ leaves a lease that runs out; whoever claims the plan then starts afresh.
 
 import logging
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from booking.db import database, transaction
 from booking.models import BlockedTime, Replan, ReplanRow, ReplanState
 from booking.replanning import Task, found_in, told
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=20)  # Whoever lives renews it every second.
 PAUSE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -109,12 +109,20 @@ def _search(
         wrong = result and solver.check(problem, result)
         if result is not None and not wrong:
             return result, False
-        log.error("no joint plan: %s", wrong)
+        log.error("no joint plan, so there is a quick one: %s", wrong or "the search was cut short")
+        report(None)
+    return _quick(problem), bool(problem.requests)
+
+
+def _quick(problem: solver.Problem) -> solver.Result:
+    """One after another without a search; rather one slot for each than several for a few."""
     result = solver.greedy(problem)
-    wrong = solver.check(problem, result)
-    if wrong:  # Never on screen: a wrong promise is worse than none.
+    if result.unplaced:
+        problem = replace(problem, policy=replace(problem.policy, k=1))
+        result = solver.greedy(problem)
+    if wrong := solver.check(problem, result):  # A wrong promise is worse than none.
         raise ValueError(wrong)
-    return result, bool(problem.requests)
+    return result
 
 
 def _store(task: Task, result: solver.Result) -> None:

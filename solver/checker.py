@@ -348,10 +348,11 @@ def swaps(case: Case) -> Iterator[str]:
         room, old = _one(problem.rooms, swap.room), _one(problem.rooms, before.room)
         if room.location != old.location:
             yield f"{swap.room} is at {room.location}"
-        for minute in range(before.start, before.end):
-            if not any(window.start <= minute < window.end for window in room.windows):
-                yield f"{room.id} is closed at minute {minute}"
-                break
+        minute = before.start
+        while after := [w.end for w in room.windows if w.start <= minute < w.end]:
+            minute = max(after)
+        if minute < before.end:
+            yield f"{room.id} is closed at minute {minute}"
         for outage in problem.outages:
             if outage.room == room.id and _overlap(outage.window, before):
                 yield f"{room.id} is out of order"
@@ -524,16 +525,16 @@ def _idle(case: Case) -> tuple[int, int]:
         if outage.clinician == proposal.clinician or (outage.location and outage.location == here)
     ]
 
-    def works(minute: int) -> bool:
-        return any(window.start <= minute < window.end for window in working) and not any(
-            window.start <= minute < window.end for window in away
-        )
-
     first, last = proposal.start, proposal.end
-    while works(first - 1):
-        first -= 1
-    while works(last):
-        last += 1
+    while earlier := [w.start for w in working if w.start < first <= w.end]:
+        first = min(earlier)
+    while later := [w.end for w in working if w.start <= last < w.end]:
+        last = max(later)
+    for window in away:
+        if window.start < proposal.start:
+            first = max(first, min(window.end, proposal.start))
+        if window.end > proposal.end:
+            last = min(last, max(window.start, proposal.end))
     for busy in case.standing:
         if busy.clinician == proposal.clinician:
             there = here if busy.kind == BusyKind.EXTERNAL else busy.location
@@ -666,10 +667,13 @@ def _totals(problem: Problem, calendar: Calendar, first: list[tuple[Request, Pro
 
 def _idle_between(rows: list[Busy]) -> int:
     """Minutes, from the first row's to the last one's, that are in none of them."""
-    taken: set[int] = set()
-    for busy in rows:
-        taken.update(range(busy.start - busy.buffer_before, busy.end + busy.buffer_after))
-    return max(taken) + 1 - min(taken) - len(taken) if taken else 0
+    idle, until = 0, None
+    for busy in sorted(rows, key=lambda row: row.start - row.buffer_before):
+        begin, finish = busy.start - busy.buffer_before, busy.end + busy.buffer_after
+        if until is not None and begin > until:
+            idle += begin - until
+        until = finish if until is None else max(until, finish)
+    return idle
 
 
 class _Named(Protocol):

@@ -24,6 +24,8 @@ from solver.problem import (
 from solver.proposal import Explanation, Proposal, Result
 
 MALFORMED = "E10"
+MOST = 10**12
+"""Of numbers that need not be whole; seconds and suchlike are far below."""
 
 INSTANTS = {
     Busy: {"start", "end"},
@@ -81,8 +83,10 @@ def _read(kind: Any, value: object, path: str) -> Any:
         if value not in list(kind):
             raise _malformed(path, f"one of {', '.join(kind)}", value)
         return kind(value)
-    if kind is float and isinstance(value, int | float) and isfinite(value):
-        return value
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if abs(value) <= MOST and isfinite(value):
+            return value
+        raise _malformed(path, f"a number of at most {MOST}", value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise _malformed(path, {int: "a whole number", str: "a text"}.get(kind, kind), value)
     return value

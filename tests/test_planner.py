@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -284,6 +284,15 @@ def test_sessions_of_a_closed_room_go_next_door_and_nobody_is_told(thursday, man
     assert approve(plan.id, [r.id for r in rows_of(plan)], run=1, actor=manager, now=NOW) == []
     assert fresh(session).room_id not in (room.id, None)
     assert (fresh(session).starts_at, session.messages.count()) == (session.starts_at, told)
+
+
+def test_a_quick_plan_gives_one_slot_to_each_rather_than_several_to_a_few(thursday, ines):
+    """On Friday there is room for four sessions: three for one client would be too many."""
+    block_time(thursday[0].clinician_id, at(1, 0), at(4, 0), reason="", actor=ines, now=NOW)
+    plan = sick(ines, options=3, until=date(2027, 3, 5))
+    result = planner._quick(replanning.task_for(plan, now=NOW).problem)
+    assert result.unplaced == ()
+    assert len({proposal.request for proposal in result.proposals}) == 3
 
 
 def test_a_colleague_can_have_the_same_time_if_the_plan_may_ask_one(ines, clock):

@@ -190,3 +190,12 @@ def test_a_joint_plan_does_not_cost_what_it_holds_itself():
 )
 def test_a_lie_about_a_joint_plan_is_seen(rule, changes):
     assert rule in rules(BOTH_ASK, replace(JOINT, **changes))
+
+
+def test_hours_that_never_end_are_judged_like_any():
+    """Idle time is measured from edge to edge: centuries, minute by minute, would take minutes."""
+    centuries = window("1971-01-01 00:00", "2199-01-01 00:00")
+    problem = with_policy(world(clinicians=(ana(centuries),), rooms=(room(centuries),)), k=1)
+    result = solver.greedy(problem)
+    assert len(result.proposals) == 1
+    assert solver.check(problem, result) == []

@@ -166,6 +166,16 @@ INVALID = [
 ]
 
 
+@pytest.mark.parametrize("seconds", [10**400, float("inf"), float("nan"), True, "1"])
+def test_a_result_with_numbers_that_are_none_is_refused(seconds, tmp_path, capsys):
+    result = document.write(solver.greedy(document.read(Problem, json.loads(EXAMPLE))))
+    problem, answer = tmp_path / "problem.json", tmp_path / "result.json"
+    problem.write_text(EXAMPLE)
+    answer.write_text(json.dumps(result | {"timings": {"search": seconds}}))
+    assert main(["check", str(problem), str(answer)]) == 2
+    assert capsys.readouterr().err.startswith("E10 $.timings.search: ")
+
+
 def type_in(monkeypatch, text: str) -> None:
     monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(text.encode())))
 
