@@ -79,11 +79,18 @@ class Line:
         self.instants = sorted(instants)
 
     def within(self, ranges: Ranges) -> Starts:
-        instants, found = self.instants, 0
+        found, start, end = 0, 0, 0
         for a, b in ranges:
-            first = bisect_left(instants, a)
-            found |= (1 << bisect_left(instants, b, first)) - (1 << first)
-        return found
+            if start <= a <= end:  # Sessions in a row forbid a start together.
+                end = max(end, b)
+            else:
+                found |= self._between(start, end)
+                start, end = a, b
+        return found | self._between(start, end)
+
+    def _between(self, start: int, end: int) -> Starts:
+        first = bisect_left(self.instants, start)
+        return (1 << bisect_left(self.instants, end, first)) - (1 << first)
 
     def among(self, chosen: Container[int]) -> Starts:
         return int("0" + "".join("01"[each in chosen] for each in reversed(self.instants)), 2)
