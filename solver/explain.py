@@ -18,7 +18,7 @@ from collections.abc import (
     Sequence,
     Set,
 )
-from functools import reduce
+from functools import cache, reduce
 from itertools import chain, combinations
 from operator import and_, or_
 
@@ -112,6 +112,10 @@ class Universe:
             if request.service in clinician.services
             for where in hours
         ]
+        self._places = [
+            frozenset(group for group, forbids in PLACES.items() if forbids(request, scene.place))
+            for scene in self._scenes
+        ]
         self._zones = {_where(scene): scene.zone for scene in self._scenes}
         windows = {where: self._first_to_last_start(hours[where]) for where in self._zones}
         grid = problem.policy.grid_minutes
@@ -145,9 +149,8 @@ class Universe:
     def opened(self, give_way: int, candidates: Set[Group]) -> Opened:
         """Starts with just so many groups against them, all of them candidates to give way."""
         found: dict[Groups, dict[Where, Starts]] = defaultdict(lambda: defaultdict(int))
-        for scene in self._scenes:
+        for scene, place in zip(self._scenes, self._places, strict=True):
             where = _where(scene)
-            place = {g for g, forbids in PLACES.items() if forbids(self.request, scene.place)}
             more = give_way - len(place)
             if more < 0 or not place <= candidates:
                 continue
@@ -209,7 +212,8 @@ def _where(scene: Scene) -> Where:
     return scene.place.location, scene.place.modality
 
 
-def _in_order(groups: Set[Group]) -> Groups:
+@cache
+def _in_order(groups: frozenset[Group]) -> Groups:
     return tuple(group for group in Group if group in groups)
 
 
