@@ -307,7 +307,7 @@ def without_room(scene: Scene, _: Range) -> Ranges:
 def client_elsewhere(scene: Scene, _: Range) -> Ranges:
     """C10: no client is in two sessions at once."""
     for client in scene.request.clients:
-        for busy in scene.tables.busy_of_client.get(client, []):
+        for busy in scene.tables.busy_of_client(client):
             if busy.ref not in scene.request.ignore_refs:
                 yield busy.start - scene.duration + 1, busy.end
 
@@ -374,7 +374,8 @@ class _Tables:
             self.rooms_at[room.location].append(room)
         self.busy_of_clinician: dict[str, list[Busy]] = defaultdict(list)
         self.busy_of_room: dict[str, list[Busy]] = defaultdict(list)
-        self.busy_of_client: dict[str, list[Busy]] = defaultdict(list)
+        self._busy_of_client: dict[str, list[Busy]] = {}
+        self._clients = {client for request in problem.requests for client in request.clients}
         self._busy, self._columns = problem.busy, busy_columns(problem)
         for busy, clinician in zip(problem.busy, self._columns["clinician"], strict=True):
             if clinician is not None:
@@ -382,9 +383,6 @@ class _Tables:
         for busy, room_of in zip(problem.busy, self._columns["room"], strict=True):
             if room_of is not None:
                 self.busy_of_room[room_of].append(busy)
-        for busy, clients in zip(problem.busy, self._columns["clients"], strict=True):
-            for client in clients:
-                self.busy_of_client[client].append(busy)
         self.room_closed: dict[str, list[Range]] = defaultdict(list)
         for outage in problem.outages:
             if outage.room is not None:
@@ -404,6 +402,18 @@ class _Tables:
     @cached_property
     def rows(self) -> dict[str, Busy]:
         return {busy.ref: busy for busy in self._busy}
+
+    def busy_of_client(self, client: str) -> list[Busy]:
+        """Looked for once for the clients of all requests: hardly any row is one of theirs."""
+        found = self._busy_of_client
+        if client not in found:
+            wanted = {client, *self._clients}.difference(found)
+            found.update((each, []) for each in wanted)
+            for busy, clients in zip(self._busy, self._columns["clients"], strict=True):
+                if not wanted.isdisjoint(clients):
+                    for each in wanted.intersection(clients):
+                        found[each].append(busy)
+        return found[client]
 
     def zone(self, location: str | None) -> Zone:
         return self._home if location is None else self._zones[location]
