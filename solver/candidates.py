@@ -15,14 +15,24 @@ from functools import cached_property
 from itertools import pairwise
 
 from solver.local_time import Zone
-from solver.problem import DAY, Busy, BusyKind, Modality, Problem, Request, Room, Window
+from solver.problem import (
+    DAY,
+    Busy,
+    BusyKind,
+    Modality,
+    Problem,
+    Request,
+    Room,
+    Window,
+    busy_columns,
+)
 from solver.proposal import Swap
 from solver.rooms import Fit, Office
 
 Range = tuple[int, int]
 Ranges = Iterable[Range]
-Neighbour = tuple[int, int, BusyKind]
-"""With buffers and travel: when whatever comes before must be over, and what follows may begin."""
+Agenda = Mapping[tuple[bool, str | None], list[Range]]
+"""When clinicians stop and are ready again, buffers included, by what may yet be dropped, where."""
 Where = tuple[str | None, Modality]
 ALWAYS: Range = (-(1 << 60), 1 << 60)
 
@@ -137,10 +147,21 @@ class Scene:
         self.tables = tables
 
     @cached_property
-    def neighbours(self) -> list[Neighbour]:
-        """What the clinician already does, but for the request's own chain."""
+    def neighbours(self) -> list[Range]:
+        """With buffers and travel: when what comes before must be over, what follows may begin."""
+        return [*self.beside(held=False, before=0, after=0), *self.beside(True, 0, 0)]
+
+    def beside(self, held: bool, before: int, after: int) -> list[Range]:
+        """Widened by so much, what the clinician already does, but for the request's own chain."""
         tables, place = self.tables, self.place
-        return tables.neighbours(place.clinician, place.location, self.request.ignore_refs)
+        agenda = tables.agenda(place.clinician, self.request.ignore_refs)
+        found: list[Range] = []
+        for (may_go, there), stays in agenda.items():
+            if may_go is held:
+                go = after + tables.way(place.location, there)
+                come = before + tables.way(there, place.location)
+                found += [(stop - go, ready + come) for stop, ready in stays]
+        return found
 
     @cached_property
     def hours(self) -> list[Range]:
@@ -259,12 +280,12 @@ def too_far(scene: Scene, span: Range) -> Ranges:
 
 def beside_confirmed(scene: Scene, _: Range) -> Ranges:
     """C06: buffers of both sides, and the way between, before and after what stands."""
-    return _beside(scene, (BusyKind.CONFIRMED, BusyKind.EXTERNAL))
+    return _beside(scene, held=False)
 
 
 def beside_held(scene: Scene, _: Range) -> Ranges:
     """C07: the same for what may yet come to stand."""
-    return _beside(scene, (BusyKind.PENDING, BusyKind.HELD))
+    return _beside(scene, held=True)
 
 
 def on_full_days(scene: Scene, span: Range) -> Ranges:
@@ -286,7 +307,7 @@ def without_room(scene: Scene, _: Range) -> Ranges:
 def client_elsewhere(scene: Scene, _: Range) -> Ranges:
     """C10: no client is in two sessions at once."""
     for client in scene.request.clients:
-        for busy in scene.tables.busy_of_client.get(client, []):
+        for busy in scene.tables.busy_of_client(client):
             if busy.ref not in scene.request.ignore_refs:
                 yield busy.start - scene.duration + 1, busy.end
 
@@ -355,15 +376,15 @@ class _Tables:
             self.rooms_at[room.location].append(room)
         self.busy_of_clinician: dict[str, list[Busy]] = defaultdict(list)
         self.busy_of_room: dict[str, list[Busy]] = defaultdict(list)
-        self.busy_of_client: dict[str, list[Busy]] = defaultdict(list)
-        self._busy = problem.busy
-        for busy in problem.busy:
-            if busy.clinician is not None:
-                self.busy_of_clinician[busy.clinician].append(busy)
-            if busy.room is not None:
-                self.busy_of_room[busy.room].append(busy)
-            for client in busy.clients:
-                self.busy_of_client[client].append(busy)
+        self._busy_of_client: dict[str, list[Busy]] = {}
+        self._clients = {client for request in problem.requests for client in request.clients}
+        self._busy, self._columns = problem.busy, busy_columns(problem)
+        for busy, clinician in zip(problem.busy, self._columns["clinician"], strict=True):
+            if clinician is not None:
+                self.busy_of_clinician[clinician].append(busy)
+        for busy, room_of in zip(problem.busy, self._columns["room"], strict=True):
+            if room_of is not None:
+                self.busy_of_room[room_of].append(busy)
         self.room_closed: dict[str, list[Range]] = defaultdict(list)
         for outage in problem.outages:
             if outage.room is not None:
@@ -376,13 +397,25 @@ class _Tables:
         self._room_starts: dict[tuple[str, int, frozenset[str]], list[int]] = {}
         self._without_room: dict[tuple[frozenset[str], int, frozenset[str]], list[Range]] = {}
         self._offices: dict[str, Office] = {}
-        self._neighbours: dict[tuple[str, str | None, frozenset[str]], list[Neighbour]] = {}
+        self._agendas: dict[tuple[str, frozenset[str]], Agenda] = {}
         self._sessions_by_day: dict[tuple[str, frozenset[str]], Counter[int]] = {}
         self._sessions_by_week: dict[frozenset[str], Counter[int]] = {}
 
     @cached_property
     def rows(self) -> dict[str, Busy]:
         return {busy.ref: busy for busy in self._busy}
+
+    def busy_of_client(self, client: str) -> list[Busy]:
+        """Looked for once for the clients of all requests: hardly any row is one of theirs."""
+        found = self._busy_of_client
+        if client not in found:
+            wanted = {client, *self._clients}.difference(found)
+            found.update((each, []) for each in wanted)
+            for busy, clients in zip(self._busy, self._columns["clients"], strict=True):
+                if not wanted.isdisjoint(clients):
+                    for each in wanted.intersection(clients):
+                        found[each].append(busy)
+        return found[client]
 
     def zone(self, location: str | None) -> Zone:
         return self._home if location is None else self._zones[location]
@@ -394,11 +427,13 @@ class _Tables:
             for block in self.clinicians[clinician].blocks:
                 window = block.window
                 alike[block.location, block.modalities].append((window.start, window.end))
-            hours: dict[Where, list[Range]] = defaultdict(list)
+            hours: dict[Where, list[Range]] = {}
             for (location, modalities), windows in alike.items():
+                merged = _merged(windows)
                 for modality in modalities:
-                    hours[location, modality] += windows
-            self._hours[clinician] = {where: _merged(pairs) for where, pairs in hours.items()}
+                    where = location, modality
+                    hours[where] = _merged([*hours[where], *merged]) if where in hours else merged
+            self._hours[clinician] = hours
         return self._hours[clinician]
 
     def room_starts(self, room: Room, duration: int, ignore_refs: frozenset[str]) -> list[int]:
@@ -432,17 +467,24 @@ class _Tables:
             ]
             free = (pair for flat in starts for pair in zip(flat[::2], flat[1::2], strict=True))
             taken = _gaps(_merged(free), ALWAYS)
-            office = self.office(location)
             self._without_room[key] = (
                 [
                     piece
                     for span in taken
-                    for piece in _lasting(office, span, duration, sorted(rooms), ignore_refs)
+                    for piece in _lasting(
+                        self.office(location), span, duration, sorted(rooms), ignore_refs
+                    )
                 ]
-                if office.flexible
+                if self._flexible(location)
                 else list(taken)
             )
         return self._without_room[key]
+
+    def _flexible(self, location: str) -> bool:
+        """Whether anybody could go to another room, which is all that an office is asked about."""
+        rooms = self.rooms_at.get(location, [])
+        rows = (row for room in rooms for row in self.busy_of_room.get(room.id, []))
+        return any(row.other_rooms for row in rows)
 
     def office(self, location: str) -> Office:
         if location not in self._offices:
@@ -461,52 +503,52 @@ class _Tables:
             )
         return self._offices[location]
 
-    def neighbours(
-        self, clinician: str, here: str | None, ignore_refs: frozenset[str]
-    ) -> list[Neighbour]:
-        """Nobody travels to or from a place that is unknown, nor for what is not a session."""
-        key = clinician, here, ignore_refs
-        if key not in self._neighbours:
-            found = self._neighbours[key] = []
-            ways: dict[str | None, Range] = {None: (0, 0), here: (0, 0)}
+    def agenda(self, clinician: str, ignore_refs: frozenset[str]) -> Agenda:
+        """What is not a session is nowhere."""
+        key = clinician, ignore_refs
+        if key not in self._agendas:
+            found: dict[tuple[bool, str | None], list[Range]] = defaultdict(list)
             for busy in self.busy_of_clinician.get(clinician, []):
-                if busy.ref in ignore_refs:
-                    continue
-                there = here if busy.kind is BusyKind.EXTERNAL else busy.location
-                if there not in ways:
-                    ways[there] = self._way(here, there), self._way(there, here)
-                go, come = ways[there]
-                stop, ready = busy.start - busy.buffer_before, busy.end + busy.buffer_after
-                found.append((stop - go, ready + come, busy.kind))
-            found.sort()
-        return self._neighbours[key]
+                if busy.ref not in ignore_refs:
+                    kind = busy.kind
+                    held = kind is BusyKind.PENDING or kind is BusyKind.HELD
+                    there = None if kind is BusyKind.EXTERNAL else busy.location
+                    stop, ready = busy.start - busy.buffer_before, busy.end + busy.buffer_after
+                    found[held, there].append((stop, ready))
+            self._agendas[key] = found
+        return self._agendas[key]
 
-    def _way(self, here: str | None, there: str | None) -> int:
-        return self._travel.get((here, there), 0) if here and there else 0
+    def way(self, here: str | None, there: str | None) -> int:
+        """Nobody travels to or from a place that is unknown."""
+        return self._travel.get((here, there), 0) if here and there and here != there else 0
 
     def sessions_by_day(self, clinician: str, ignore_refs: frozenset[str]) -> Counter[int]:
         key = clinician, ignore_refs
         if key not in self._sessions_by_day:
-            zone = self.zone
-            self._sessions_by_day[key] = Counter(
-                zone(busy.location).local(busy.start) // DAY
-                for busy in self.busy_of_clinician.get(clinician, [])
-                if busy.kind is not BusyKind.EXTERNAL and busy.ref not in ignore_refs
-            )
+            starts: dict[str | None, list[int]] = defaultdict(list)
+            for busy in self.busy_of_clinician.get(clinician, []):
+                if busy.kind is not BusyKind.EXTERNAL and busy.ref not in ignore_refs:
+                    starts[busy.location].append(busy.start)
+            found: Counter[int] = Counter()
+            for location, instants in starts.items():
+                found += self.zone(location).days(instants)
+            self._sessions_by_day[key] = found
         return self._sessions_by_day[key]
 
     def sessions_by_week(self, ignore_refs: frozenset[str]) -> Counter[int]:
         """The sessions of all clinicians by local week of their start."""
         if ignore_refs not in self._sessions_by_week:
+            rows = (
+                self._columns[name] for name in ("clinician", "kind", "ref", "location", "start")
+            )
             starts: dict[str | None, list[int]] = defaultdict(list)
-            for rows in self.busy_of_clinician.values():
-                for busy in rows:
-                    if busy.kind is not BusyKind.EXTERNAL and busy.ref not in ignore_refs:
-                        starts[busy.location].append(busy.start)
+            for clinician, kind, ref, location, start in zip(*rows, strict=True):
+                session = clinician is not None and kind is not BusyKind.EXTERNAL
+                if session and ref not in ignore_refs:
+                    starts[location].append(start)
             found: Counter[int] = Counter()
             for location, instants in starts.items():
-                for week, sessions in self.zone(location).weeks(instants).items():
-                    found[week] += sessions
+                found += self.zone(location).weeks(instants)
             self._sessions_by_week[ignore_refs] = found
         return self._sessions_by_week[ignore_refs]
 
@@ -532,18 +574,14 @@ def _unqualified(problem: Problem, request: Request, place: Place) -> bool:
     )
 
 
-def _beside(scene: Scene, kinds: tuple[BusyKind, ...]) -> Ranges:
+def _beside(scene: Scene, *, held: bool) -> Ranges:
     before = scene.service.buffer_before
     after = scene.service.buffer_after + scene.duration - 1
     place, refs = scene.place, scene.request.ignore_refs
-    key = "beside", place.clinician, place.location, refs, kinds, before, after
+    key = "beside", place.clinician, place.location, refs, held, before, after
     derived = scene.problem.derived
     if key not in derived:  # By video it is the same as in person.
-        derived[key] = [
-            (stop - after, ready + before)
-            for stop, ready, kind in scene.neighbours
-            if kind in kinds
-        ]
+        derived[key] = scene.beside(held, before, after)
     found: list[Range] = derived[key]
     return found
 

@@ -18,7 +18,7 @@ from collections.abc import (
     Sequence,
     Set,
 )
-from functools import reduce
+from functools import cache, reduce
 from itertools import chain, combinations
 from operator import and_, or_
 
@@ -79,11 +79,18 @@ class Line:
         self.instants = sorted(instants)
 
     def within(self, ranges: Ranges) -> Starts:
-        instants, found = self.instants, 0
+        found, start, end = 0, 0, 0
         for a, b in ranges:
-            first = bisect_left(instants, a)
-            found |= (1 << bisect_left(instants, b, first)) - (1 << first)
-        return found
+            if start <= a <= end:  # Sessions in a row forbid a start together.
+                end = max(end, b)
+            else:
+                found |= self._between(start, end)
+                start, end = a, b
+        return found | self._between(start, end)
+
+    def _between(self, start: int, end: int) -> Starts:
+        first = bisect_left(self.instants, start)
+        return (1 << bisect_left(self.instants, end, first)) - (1 << first)
 
     def among(self, chosen: Container[int]) -> Starts:
         return int("0" + "".join("01"[each in chosen] for each in reversed(self.instants)), 2)
@@ -104,6 +111,10 @@ class Universe:
             for clinician in problem.clinicians
             if request.service in clinician.services
             for where in hours
+        ]
+        self._places = [
+            frozenset(group for group, forbids in PLACES.items() if forbids(request, scene.place))
+            for scene in self._scenes
         ]
         self._zones = {_where(scene): scene.zone for scene in self._scenes}
         windows = {where: self._first_to_last_start(hours[where]) for where in self._zones}
@@ -138,9 +149,8 @@ class Universe:
     def opened(self, give_way: int, candidates: Set[Group]) -> Opened:
         """Starts with just so many groups against them, all of them candidates to give way."""
         found: dict[Groups, dict[Where, Starts]] = defaultdict(lambda: defaultdict(int))
-        for scene in self._scenes:
+        for scene, place in zip(self._scenes, self._places, strict=True):
             where = _where(scene)
-            place = {g for g, forbids in PLACES.items() if forbids(self.request, scene.place)}
             more = give_way - len(place)
             if more < 0 or not place <= candidates:
                 continue
@@ -202,7 +212,8 @@ def _where(scene: Scene) -> Where:
     return scene.place.location, scene.place.modality
 
 
-def _in_order(groups: Set[Group]) -> Groups:
+@cache
+def _in_order(groups: frozenset[Group]) -> Groups:
     return tuple(group for group in Group if group in groups)
 
 

@@ -65,15 +65,23 @@ class Zone:
                 yield from range(first + -(first + piece.offset) % step, last, step)
                 start = last
 
+    def days(self, instants: Iterable[int]) -> Counter[int]:
+        """How many of the instants are in each local day."""
+        return self._periods(instants, DAY, 0)
+
     def weeks(self, instants: Iterable[int]) -> Counter[int]:
         """How many of the instants are in each local week."""
-        in_order, found = sorted(instants), Counter[int]()
-        if in_order:
-            for piece in self.pieces(in_order[0], in_order[-1] + 1):
-                first = bisect_left(in_order, piece.start)
-                last = bisect_left(in_order, piece.end, first)
-                monday = 3 * DAY + piece.offset  # 1970 began on a Thursday.
-                found.update((each + monday) // (7 * DAY) for each in in_order[first:last])
+        return self._periods(instants, 7 * DAY, 3 * DAY)  # 1970 began on a Thursday.
+
+    def _periods(self, instants: Iterable[int], length: int, shift: int) -> Counter[int]:
+        in_order, found, n = sorted(instants), Counter[int](), 0
+        while n < len(in_order):
+            piece = self.at(in_order[n])
+            to_local = piece.offset + shift
+            period = (in_order[n] + to_local) // length
+            end = min(piece.end, (period + 1) * length - to_local)
+            first, n = n, bisect_left(in_order, end, n)
+            found[period] += n - first
         return found
 
     def instants(self, start: int, end: int, span: tuple[int, int]) -> Iterator[tuple[int, int]]:

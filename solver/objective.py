@@ -84,7 +84,7 @@ class View(Scene):
         return sorted(
             [a for a, _ in self.hours]
             + [b for _, b in self.absences]
-            + [ready for _, ready, _ in self.neighbours]
+            + [ready for _, ready in self.neighbours]
         )
 
     @cached_property
@@ -93,7 +93,7 @@ class View(Scene):
         return sorted(
             [b for _, b in self.hours]
             + [a for a, _ in self.absences]
-            + [stop for stop, _, _ in self.neighbours]
+            + [stop for stop, _ in self.neighbours]
         )
 
     def gap_before(self, start: int) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from itertools import product
+from itertools import chain, product
+from operator import attrgetter
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -222,6 +223,16 @@ class Problem:
     """Tables that others derive from these facts: kept here, so that they go when the facts go."""
 
 
+def busy_columns(problem: Problem) -> Mapping[str, list[Any]]:
+    """The busy rows field by field: they are thousands, and all of them are looked at often."""
+    if "busy" not in problem.derived:
+        problem.derived["busy"] = {
+            each.name: [*map(attrgetter(each.name), problem.busy)] for each in fields(Busy)
+        }
+    columns: Mapping[str, list[Any]] = problem.derived["busy"]
+    return columns
+
+
 class InvalidProblem(ValueError):
     """The facts contradict each other; `path` says where, in the terms of the JSON document."""
 
@@ -246,7 +257,11 @@ def validate(problem: Problem) -> Problem:
     for check in CHECKS:
         for code, path, message in check(problem):
             raise InvalidProblem(code, path, message)
-    return replace(problem, travel=_closed(problem)) if problem.travel else problem
+    if not problem.travel:
+        return problem
+    closed = replace(problem, travel=_closed(problem))
+    closed.derived["busy"] = busy_columns(problem)  # Of the same rows.
+    return closed
 
 
 Faults: TypeAlias = Iterator[tuple[str, str, str]]
@@ -305,32 +320,32 @@ def unknown_ids(problem: Problem) -> Faults:
     clinicians: Ids = {None, *(clinician.id for clinician in problem.clinicians)}
     dayparts: Ids = {part.name for part in problem.policy.dayparts}
 
+    def of_row(path: str, row: Busy | Outage) -> Iterator[tuple[Ids, str, Iterable[str | None]]]:
+        yield clinicians, f"{path}.clinician", (row.clinician,)
+        yield rooms, f"{path}.room", (row.room,)
+        yield locations, f"{path}.location", (row.location,)
+
     def used() -> Iterator[tuple[Ids, str, Iterable[str | None]]]:
         yield locations, "$.travel", (place for pair in problem.travel for place in pair)
         for i, room in enumerate(problem.rooms):
             yield locations, f"$.rooms[{i}].location", (room.location,)
         for i, clinician in enumerate(problem.clinicians):
             yield services, f"$.clinicians[{i}].services", sorted(clinician.services)
-            for j, block in enumerate(clinician.blocks):
-                yield locations, f"$.clinicians[{i}].blocks[{j}].location", (block.location,)
-        whatever: tuple[tuple[str, tuple[Busy | Outage, ...]], ...] = (
-            ("busy", problem.busy),
-            ("outages", problem.outages),
-        )
-        for name, rows in whatever:
-            for i, row in enumerate(rows):
-                others = getattr(row, "other_rooms", ())
-                if (
-                    row.clinician in clinicians
-                    and row.room in rooms
-                    and row.location in locations
-                    and rooms.issuperset(others)
-                ):
-                    continue  # There are thousands of them.
-                yield rooms, f"$.{name}[{i}].other_rooms", others
-                yield clinicians, f"$.{name}[{i}].clinician", (row.clinician,)
-                yield rooms, f"$.{name}[{i}].room", (row.room,)
-                yield locations, f"$.{name}[{i}].location", (row.location,)
+            if not locations.issuperset(map(attrgetter("location"), clinician.blocks)):
+                for j, block in enumerate(clinician.blocks):
+                    yield locations, f"$.clinicians[{i}].blocks[{j}].location", (block.location,)
+        busy = busy_columns(problem)
+        if not (  # There are thousands of them.
+            clinicians.issuperset(busy["clinician"])
+            and rooms.issuperset(busy["room"])
+            and locations.issuperset(busy["location"])
+            and rooms.issuperset(chain.from_iterable(busy["other_rooms"]))
+        ):
+            for i, row in enumerate(problem.busy):
+                yield rooms, f"$.busy[{i}].other_rooms", row.other_rooms
+                yield from of_row(f"$.busy[{i}]", row)
+        for i, outage in enumerate(problem.outages):
+            yield from of_row(f"$.outages[{i}]", outage)
         for i, request in enumerate(problem.requests):
             at = f"$.requests[{i}]"
             yield services, f"{at}.service", (request.service,)
@@ -371,18 +386,22 @@ def bad_durations(problem: Problem) -> Faults:
 
 
 def bad_windows(problem: Problem) -> Faults:
-    def all_windows() -> Iterator[tuple[str, int, int]]:
+    # Of windows and rows there are thousands: those that are sound do not need their path.
+    def suspects() -> Iterator[tuple[str, int, int]]:
         for i, room in enumerate(problem.rooms):
             for j, window in enumerate(room.windows):
-                yield f"$.rooms[{i}].windows[{j}]", window.start, window.end
+                if not 0 <= window.start < window.end <= LAST_INSTANT:
+                    yield f"$.rooms[{i}].windows[{j}]", window.start, window.end
         for i, clinician in enumerate(problem.clinicians):
             for j, block in enumerate(clinician.blocks):
-                at = f"$.clinicians[{i}].blocks[{j}].window"
-                yield at, block.window.start, block.window.end
+                window = block.window
+                if not 0 <= window.start < window.end <= LAST_INSTANT:
+                    at = f"$.clinicians[{i}].blocks[{j}].window"
+                    yield at, window.start, window.end
             for j, window in enumerate(clinician.absences):
                 yield f"$.clinicians[{i}].absences[{j}]", window.start, window.end
         for i, busy in enumerate(problem.busy):
-            if not 0 <= busy.start < busy.end <= LAST_INSTANT:  # There are thousands of them.
+            if not 0 <= busy.start < busy.end <= LAST_INSTANT:
                 yield f"$.busy[{i}]", busy.start, busy.end
         for i, outage in enumerate(problem.outages):
             yield f"$.outages[{i}].window", outage.window.start, outage.window.end
@@ -396,7 +415,7 @@ def bad_windows(problem: Problem) -> Faults:
                     yield f"$.requests[{i}].{name}", instant, instant + 1
         yield "$.policy.now", problem.policy.now, problem.policy.now + 1
 
-    for path, start, end in all_windows():
+    for path, start, end in suspects():
         if not 0 <= start < end <= LAST_INSTANT:
             yield BAD_WINDOW, path, f"from minute {start} to {end}"
     for i, request in enumerate(problem.requests):
@@ -408,19 +427,20 @@ def bad_windows(problem: Problem) -> Faults:
 def two_places_at_once(problem: Problem) -> Faults:
     for i, clinician in enumerate(problem.clinicians):
         blocks = sorted(
-            (block.window, block.location or "", j) for j, block in enumerate(clinician.blocks)
+            (block.window.start, block.window.end, block.location or "", j)
+            for j, block in enumerate(clinician.blocks)
         )
         # Blocks of one place may overlap, so look back as far as the one that lasts longest.
         reach, place = 0, ""
-        for window, location, j in blocks:
-            if window.start < reach and location != place:
+        for start, end, location, j in blocks:
+            if start < reach and location != place:
                 yield (
                     TWO_PLACES_AT_ONCE,
                     f"$.clinicians[{i}].blocks[{j}]",
                     f"{place or 'remote'} and {location or 'remote'}",
                 )
-            if window.end > reach:
-                reach, place = window.end, location
+            if end > reach:
+                reach, place = end, location
 
 
 def rows_out_of_range(problem: Problem) -> Faults:

@@ -59,7 +59,7 @@ def _surroundings(candidate: Candidate) -> dict[Reason, bool]:
     begin, finish = start - view.service.buffer_before, candidate.end + view.service.buffer_after
     return {
         Reason.TOUCHES_NEIGHBOUR: any(
-            begin == ready or finish == stop for stop, ready, _ in view.neighbours
+            begin == ready or finish == stop for stop, ready in view.neighbours
         ),
         Reason.NO_LOOSE_GAP: not any(0 < gap < view.shortest for gap in (before, after)),
     }

@@ -27,7 +27,19 @@ from solver.objective import (
     crowds,
     total,
 )
-from solver.problem import DAY, Busy, BusyKind, Policy, Problem, Request, validate
+from solver.problem import (
+    DAY,
+    Busy,
+    BusyKind,
+    Clinician,
+    Policy,
+    Problem,
+    Request,
+    Room,
+    Window,
+    busy_columns,
+    validate,
+)
 from solver.proposal import Proposal, Result, Status, Unplaced
 from solver.reasons import reasons
 
@@ -133,8 +145,22 @@ def fingerprint(problem: Problem) -> str:
     del facts["busy"]
     digest = sha256(json.dumps(facts, default=_plain, check_circular=False).encode())
     # By far the most. What the second version of marshal writes depends on nothing but the value.
-    digest.update(marshal.dumps([*map(_ROW, problem.busy)], 2))
+    busy = {**busy_columns(problem)}
+    busy["kind"] = [kind._value_ for kind in busy["kind"]]
+    hours = [
+        *(_hours(block.window for block in clinician.blocks) for clinician in problem.clinicians),
+        *(_hours(clinician.absences) for clinician in problem.clinicians),
+        *(_hours(room.windows) for room in problem.rooms),
+    ]
+    blocks = [block for clinician in problem.clinicians for block in clinician.blocks]
+    where = [block.location for block in blocks]
+    how = [_joined(block.modalities) for block in blocks]
+    digest.update(marshal.dumps([*busy.values(), hours, where, how], 2))
     return digest.hexdigest()
+
+
+def _hours(windows: Iterable[Window]) -> list[int]:
+    return [edge for window in windows for edge in (window.start, window.end)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,11 +324,6 @@ def _held(problem: Problem, proposals: Iterable[Proposal]) -> Iterator[Busy]:
         )
 
 
-_ROW = attrgetter(
-    *("kind._value_" if each.name == "kind" else each.name for each in fields(Busy)),
-)
-
-
 def _plain(value: Any) -> object:
     """What JSON does not know."""
     kind: Any = type(value)
@@ -314,6 +335,12 @@ def _sorted(values: frozenset[Any]) -> list[Any]:
     return sorted(values)
 
 
+@lru_cache(maxsize=256)
+def _joined(values: frozenset[str]) -> str:
+    return ",".join(sorted(values))
+
+
 @cache
 def _facts(kind: Any) -> Callable[[object], tuple[object, ...]]:
-    return attrgetter(*(each.name for each in fields(kind)))
+    by_itself = {Clinician: {"blocks", "absences"}, Room: {"windows"}}.get(kind, ())
+    return attrgetter(*(each.name for each in fields(kind) if each.name not in by_itself))

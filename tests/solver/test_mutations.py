@@ -80,8 +80,8 @@ OFF_BY_ONE = [
              "(0 < view.gap_before(start) <= view.shortest)", "test_a_gap_too_short"),
 ]  # fmt: skip
 WRONG_IDEAS = [
-    Mutation("candidates", "found.append((stop - go, ready + come, busy.kind))",
-             "found.append((stop - max(go, come), ready + max(go, come), busy.kind))",
+    Mutation("candidates", "[(stop - go, ready + come) for",
+             "[(stop - max(go, come), ready + max(go, come)) for",
              "test_the_way_from_another_office", "test_candidates"),
     Mutation("constraints", "way = first.view.problem.travel.get((", "way = 0 and dict().get((",
              "test_a_clinician_can_travel"),
