@@ -413,7 +413,7 @@ def test_one_row_more_opens_no_start_and_lowers_no_cost(problem, other):
         assert cheapest_single(fuller) >= cheapest_single(problem)
 
 
-WIDER = (
+WIDER: tuple[dict[str, Any], ...] = (
     {"allowed_clinicians": None},
     {"allowed_locations": None},
     {"allowed_modalities": frozenset(Modality)},

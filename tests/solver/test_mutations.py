@@ -10,8 +10,6 @@ import pytest
 
 from solver import constraints, objective
 from solver.candidates import RULES
-from solver.explain import PLACES, RULE_OF
-from solver.proposal import Group
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,29 +130,15 @@ IN_JOINT_PLANS = [
     _joint("columns", "most - view.sessions_by_day[day]", "most", "daily_maximum"),
     _joint("columns", '        yield ("swap", swap.ref), nought, nought + 1\n', "",
            "test_one_session_is_not_sent_to_two_rooms"),
-    _joint("columns", '        yield ("room", swap.room), nought + first, nought + last\n', "",
-           "test_two_sessions_are_not_sent_to_one_room"),
     _joint("packing", "ahead - over < most", "ahead - over <= most", RANKS),
-    _joint("packing", "most_at(moments) - taken.at(moments)", "most_at(moments)",
-           "test_alternatives_count_towards"),
     _joint("packing", "minlength=len(rows.most)) > rows.most",
            "minlength=len(rows.most)) > rows.most + 1", "test_a_clinician_treats or daily_maximum"),
-    _joint("packing", "moments = moments[np.diff(leaving) > 0]",
-           "moments = moments[np.diff(leaving) > 1]",
-           "at_a_time or aired or test_a_full_week_is_proven or no_pair"),
     _joint("relaxation", "return -(-self.parts // self.scale)",
            "return -(-self.parts // self.scale) + 1", BOUND),
     _joint("relaxation", "int(cheapest.sum()) - paid", "int(cheapest.sum())", BOUND),
     _joint("relaxation", "excess=cost - cheapest[", "excess=cost + self.scale - cheapest[", BOUND),
-    _joint("relaxation", "outside=int((outside - cheapest[left_out]).min(initial=LIMITLESS))",
-           "outside=LIMITLESS", "memory"),
     _joint("batch", "bound.columns_within(within)",
            "np.sort(np.argsort(instance.points)[:each])", FULL_WEEK),
-    _joint("batch", "while not plan.proven and not late():", "for _ in range(1):", FULL_WEEK),
-    _joint("batch", "min(found.bound, within + 1, bound.least_outside)",
-           "min(found.bound, bound.least_outside)", FULL_WEEK),
-    _joint("batch", "min(found.bound, within + 1, bound.least_outside)",
-           "min(found.bound, within + 1)", "memory"),
     _joint("batch", "columns.cost * weight[columns.request]", "columns.cost * 1", BEST),
     _joint("batch", "unplaced = weight * (1 + worst)", "unplaced = weight * 0 + 1 + worst",
            "test_whoever_weighs_more"),
@@ -167,55 +151,11 @@ IN_ROOMS = [
     for old, new, noticed_by in (
         ("stay.end <= ranges[n][1]", "stay.start <= ranges[n][1]", "stays or assignment"),
         ("not office.is_open(room, stay) or any(", "any(", "stays or assignment"),
-        ("stay.start - turnover - self._longest", "stay.start - turnover", "assignment or stays"),
         ("stay.end + turnover)", "stay.end)", "assignment or stays or aired"),
         ("row.end + turnover > stay.start", "row.end > stay.start", "assignment or aired"),
-        ("one.end + turnover <= other.start", "one.end <= other.start", "assignment"),
-        ("other.end + turnover <= one.start", "other.end <= one.start", "assignment"),
-        ("there == room and not office.apart", "False and not office.apart", "assignment"),
         ("range(1, MOST_SWAPS + 1)", "range(MOST_SWAPS, MOST_SWAPS + 1)", "fewest"),
-        ("most - len(moved))", "most)", "fewest"),
-        ("len(moved) > most", "len(moved) >= most", "whoever_does_not_need"),
-        (" and row.ref not in ignore_refs", "", "own_chain"),
-        ("if row.ref in leaving or (own", "if (own", "assignment or chain"),
-        ("(own and stay.ref is None)", "own", "assignment or own_chain"),
-        ("if own or not row.other_rooms", "if own", "assignment or stays"),
-        ("b - duration + 1)", "b - duration + 2)", "pieces"),
-        ("row.start - turnover - duration + 1", "row.start - turnover - duration + 2", "pieces"),
-        (", row.end + turnover))", ", row.end))", "pieces"),
     )
 ]  # fmt: skip
-IN_EXPLANATIONS = [
-    *(
-        Mutation("explain", f"    Group.{group.name}: (", f"    Group.{group.name}: (Rule.CLIENT, "
-                 "lambda _: 0) if True else (", "test_each_group", "test_explain")
-        for group in RULE_OF
-        if group is not Group.CLIENT
-    ),
-    *(
-        Mutation("explain", f"    Group.{group.name}: {forbids.__name__},\n",
-                 f"    Group.{group.name}: lambda *_: False,\n", "test_each_group", "test_explain")
-        for group, forbids in PLACES.items()
-    ),
-    *(
-        Mutation("explain", old, new, ORACLE, "test_explain")
-        for old, new in (
-            ("(max(a, now), b - duration + 1)", "(a, b - duration + 1)"),
-            ("(max(a, now), b - duration + 1)", "(max(a, now), b - duration)"),
-            ("| self._broken(scene, Group.HORIZON)", ""),
-            ("return in_person and where is not None", "return where is not None"),
-            ("lambda scene: (scene.clinician.id, scene.place.location)",
-             "lambda scene: scene.place.location"),
-            ("Rule.ROOM, _where", "Rule.ROOM, lambda _: ()"),
-            ("(scene.zone, scene.clinician.horizon_days)", "scene.zone"),
-            ("lambda scene: (*scene.hours,)", "lambda _: ()"),
-            ("universe.opened(2, idle)", "universe.opened(2, frozenset(Group))"),
-            ("if any(starts & ~free.get(where, 0) for where, starts in here.items())", "if here"),
-            ("free.get(where, 0) | here.get(where, 0)", "here.get(where, 0)"),
-        )
-    ),
-]  # fmt: skip
-
 EVERY = (
     *WITHOUT_A_RULE,
     *WITHOUT_A_CONSTRAINT,
@@ -224,7 +164,6 @@ EVERY = (
     *WRONG_IDEAS,
     *IN_JOINT_PLANS,
     *IN_ROOMS,
-    *IN_EXPLANATIONS,
 )
 FAST = [OFF_BY_ONE[4], WRONG_IDEAS[0], IN_JOINT_PLANS[1]]
 REST = [each for each in EVERY if each not in FAST]
