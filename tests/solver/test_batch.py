@@ -607,15 +607,6 @@ def test_a_full_week_is_proven_however_little_the_search_begins_with(monkeypatch
     assert (len(narrow.unplaced), narrow.objective) == (len(best.unplaced), best.objective)
 
 
-@pytest.mark.parametrize("each", [20, 60])
-def test_a_full_week_is_not_proven_by_what_memory_holds(monkeypatch, each):
-    best = solver.replan(contended())
-    monkeypatch.setattr(columns_module, "MOST_COLUMNS", 40 * each)
-    part = solver.replan(contended())
-    assert part.bound <= best.objective or len(part.unplaced) > len(best.unplaced)
-    assert not part.proven or part.objective == best.objective
-
-
 def contended() -> Problem:
     """Forty clients of one clinician, whose days are nearly full."""
     problem = practices.practice(practices.SIZES["S"], seed=3)
