@@ -191,6 +191,17 @@ def test_further_ranks_are_held_beside_everybody_s_first():
     assert result.objective == sum(each.cost for each in result.proposals if each.rank == 1)
 
 
+def test_alternatives_count_towards_the_daily_maximum():
+    """Six sessions in two days, of which each has three at most: no rank takes one too many."""
+    days = [window(f"2027-03-0{day} 09:00", f"2027-03-0{day} 18:00") for day in (2, 3)]
+    blocks = tuple(map(Block, days))
+    problem = replace(video_world(*days), clinicians=(ana(blocks=blocks, max_sessions_day=3),))
+    wish = {"asked_start": at("2027-03-02 10:00")}
+    result = solver.replan(with_policy(asking(problem, wish, wish), k=3))
+    assert result.totals is not None  # Or else the checker found it out.
+    assert len(result.proposals) == 6
+
+
 def test_a_client_s_alternatives_do_not_overlap_though_they_are_with_different_people():
     """11:30 and 12:00 are in different parts of the day, and overlap."""
     early, late = (
@@ -288,6 +299,44 @@ def test_two_sessions_are_not_sent_to_one_room():
     result = solver.replan(asking(problem, IN_PERSON, IN_PERSON))
     assert [each.swaps for each in result.proposals] == [(Swap("b1", "c2"),)]
     assert [each.request for each in result.unplaced] == ["r1"]
+    assert result.proven
+
+
+def test_one_session_is_not_sent_to_two_rooms():
+    """For the couch «b1» would go to «c3»; for the toys «b2» would push it into «c2»."""
+    day = window("2027-03-02 09:00", "2027-03-02 14:00")
+    toys = frozenset({"toys"})
+    problem = world(
+        services=(session(room_features=COUCH), replace(session(room_features=toys), id="play")),
+        rooms=(room(features=COUCH), room(id="c2", features=toys), room(id="c3")),
+        clinicians=tuple(
+            ana(day, id=name, services=frozenset({service}))
+            for name, service in (("ana", "individual"), ("luis", "play"))
+        ),
+        busy=(
+            busy(
+                "2027-03-02 09:00",
+                "2027-03-02 12:00",
+                clinician=None,
+                room="c1",
+                other_rooms=("c2", "c3"),
+            ),
+            busy(
+                "2027-03-02 11:30",
+                "2027-03-02 12:30",
+                clinician=None,
+                room="c2",
+                other_rooms=("c1",),
+                ref="b2",
+            ),
+        ),
+    )
+    nine, noon = (at(f"2027-03-02 {hour}:00") for hour in ("09", "12"))
+    couch = IN_PERSON | {"earliest": nine, "latest": nine + 1}
+    play = IN_PERSON | {"service": "play", "earliest": noon, "latest": noon + 1}
+    for alone in (couch, play):
+        assert len(placed(asking(problem, alone))) == 1
+    assert len(placed(asking(problem, couch, play))) == 1
 
 
 def test_whoever_is_left_out_hears_what_would_have_to_give():
@@ -416,6 +465,7 @@ def test_no_plan_with_a_column_costs_less_than_the_bound_says(problem):
         )
         left, points = best(problem, [[mine] if m == number else choices[m] for m in range(2)])
         if left == 0:
+            assert bound.least <= points
             assert bound.parts + int(bound.excess[n]) <= points * bound.scale
 
 
@@ -552,6 +602,15 @@ def test_a_search_without_time_for_a_stage_says_so_and_is_valid():
     assert result.bound <= solver.replan(contended()).objective <= result.objective
     assert result.totals is not None
     assert solver.check(problem, result) == []
+
+
+def test_a_full_week_is_proven_however_little_the_search_begins_with(monkeypatch):
+    best = solver.replan(contended())
+    monkeypatch.setattr(batch, "COLUMNS_EACH", 1)
+    narrow = solver.replan(contended())
+    assert best.proven
+    assert narrow.proven
+    assert (len(narrow.unplaced), narrow.objective) == (len(best.unplaced), best.objective)
 
 
 def contended() -> Problem:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from ortools.sat.python import cp_model
 
 import solver
@@ -280,6 +281,156 @@ def test_pruning_loses_nothing(problem):
         assert len(result.proposals) >= size
 
 
+def branch_and_bound(policy, candidates) -> int:
+    """The least cost of k together; who is sorted by cost is cut off early."""
+    costs, best = [each.cost for each in candidates], 1 << 60
+
+    def search(n: int, chosen: list[Candidate]) -> None:
+        nonlocal best
+        missing = policy.k - len(chosen)
+        if not missing:
+            best = min(best, total(policy, chosen))
+            return
+        cheapest = sum(each.cost for each in chosen) + sum(costs[n : n + missing])
+        if n + missing > len(costs) or cheapest >= best:
+            return
+        if all(together(rule, *chosen, candidates[n]) for rule in constraints.ALL):
+            search(n + 1, [*chosen, candidates[n]])
+        search(n + 1, chosen)
+
+    search(0, [])
+    return best
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.data())
+def test_branch_and_bound_finds_nothing_cheaper_among_more_cells_than_subsets_can_be_tried(data):
+    days = [window(f"2027-03-{day:02} 10:00", f"2027-03-{day:02} 19:00") for day in range(2, 12)]
+    wish = request(
+        asked_start=at(f"2027-03-{data.draw(st.integers(1, 12)):02} 11:45"),
+        preferred_weekdays=frozenset(data.draw(st.sets(st.integers(0, 6)))),
+        preferred_dayparts=frozenset(data.draw(st.sets(st.sampled_from(("morning", "evening"))))),
+    )
+    problem = replace(video_world(*days), requests=(wish,))
+    problem = with_policy(problem, k=data.draw(st.integers(2, 5)))
+    view = View(problem, wish, VIDEO)
+    starts = view.free_starts((view.hours[0][0], view.hours[-1][1]))
+    cells: dict[tuple[int, int], Candidate] = {}
+    for one in map(view.candidate, starts):
+        cells[one.cell] = min(one, cells.get(one.cell, one))
+    candidates = sorted(cells.values())
+    assert len(candidates) > 22
+    choice = model.cheapest(problem.policy, candidates)
+    assert choice.proven
+    cost = total(problem.policy, [candidates[n] for n in choice.members])
+    assert cost == branch_and_bound(problem.policy, candidates)
+    assert solver.propose(problem).objective == cost
+
+
+def by_intervals(problem) -> int | None:
+    """The textbook's model for one session by video: a start that moves, rows that do not."""
+    cp, [wish], [service] = cp_model.CpModel(), problem.requests, problem.services
+    [clinician] = problem.clinicians
+    first = problem.policy.now
+    starts = [minute for minute in range(first, first + 3 * 1440) if minute % 60 == 0]
+    which = cp.new_int_var(0, len(starts) - 1, "")
+    start, cost = cp.new_int_var(starts[0], starts[-1], ""), cp.new_int_var(0, 1000, "")
+    days = [abs(each // 1440 - wish.asked_start // 1440) for each in starts]
+    quarters = [abs(each % 1440 - wish.asked_start % 1440) // 15 for each in starts]
+    cp.add_element(which, starts, start)
+    points = [10 * d + min(24, q) for d, q in zip(days, quarters, strict=True)]
+    cp.add_element(which, points, cost)
+    hours = [[b.window.start, b.window.end - service.duration] for b in clinician.blocks]
+    cp.add_linear_expression_in_domain(start, cp_model.Domain.from_intervals(hours))
+    before, after = service.buffer_before, service.buffer_after
+    session_ = cp.new_fixed_size_interval_var(start - before, before + service.duration + after, "")
+    theirs = cp.new_fixed_size_interval_var(start, service.duration, "")
+    for row in problem.busy:
+        taken = row.buffer_before + row.end - row.start + row.buffer_after
+        cp.add_no_overlap(
+            [session_, cp.new_fixed_size_interval_var(row.start - row.buffer_before, taken, "")]
+            if row.clinician
+            else [theirs, cp.new_fixed_size_interval_var(row.start, row.end - row.start, "")]
+        )
+    cp.minimize(cost)
+    search = cp_model.CpSolver()
+    search.parameters.num_workers = 1
+    if search.solve(cp) == cp_model.INFEASIBLE:
+        return None
+    return round(search.objective_value)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_the_textbook_s_model_comes_to_the_same(data):
+    def instant() -> int:
+        return at("2027-03-02 00:00", "UTC") + data.draw(st.integers(0, 2 * 1440 // 30)) * 30
+
+    rows = []
+    for n in range(data.draw(st.integers(0, 8))):
+        begin, both = instant(), data.draw(st.sampled_from(({}, {"clinician": None})))
+        who = {"clients": ("p1",)} if both else {}
+        end = begin + data.draw(st.sampled_from((20, 50, 240)))
+        row = busy("2027-03-02 00:00", "2027-03-02 01:00", ref=f"b{n}", location=None)
+        rows.append(replace(row, start=begin, end=end, buffer_after=5, **both, **who))
+    days = [window(f"2027-03-0{day} 09:00", f"2027-03-0{day} 15:00", "UTC") for day in (2, 3)]
+    weights = dict.fromkeys(Weights.__dataclass_fields__, 0) | {"day_moved": 10, "quarter_moved": 1}
+    weights |= {"days_moved_at_most": 30, "quarters_moved_at_most": 24}
+    now = at("2027-03-02 00:00", "UTC")
+    problem = replace(
+        video_world(*days, zone="UTC", now=now, grid_minutes=60, k=1, weights=Weights(**weights)),
+        services=(session(buffer_before=10, buffer_after=5, duration=50),),
+        busy=tuple(rows),
+        requests=(request(asked_start=instant() + 15),),
+    )
+    result = solver.propose(problem)
+    assert (result.objective if result.proposals else None) == by_intervals(problem)
+
+
+BLIND = Weights(loose_gap=0, no_neighbour=0, empty_day=0, busier_than_mean=0)
+"""What is left does not look at what else there is on the day."""
+
+
+def cheapest_single(problem) -> int:
+    result = solver.propose(with_policy(problem, k=1))
+    return result.objective if result.proposals else 1 << 60
+
+
+@settings(max_examples=25, deadline=None)
+@given(random_worlds(), random_worlds())
+def test_one_row_more_opens_no_start_and_lowers_no_cost(problem, other):
+    """The cost only where it does not depend on rows: one beside the session may close a gap."""
+    problem = with_policy(solver.validate(problem), weights=BLIND)
+    for row in other.busy[:1]:
+        shift = problem.policy.now - other.policy.now
+        more = replace(row, ref="more", start=row.start + shift, end=row.end + shift)
+        fuller = replace(problem, busy=(*problem.busy, more))
+        wish = problem.requests[0]
+        for place in places(problem, wish):
+            then, now = (View(each, wish, place) for each in (problem, fuller))
+            span = then.hours[0][0], then.hours[-1][1]
+            assert {*now.free_starts(span)} <= {*then.free_starts(span)}
+        assert cheapest_single(fuller) >= cheapest_single(problem)
+
+
+WIDER: tuple[dict[str, Any], ...] = (
+    {"allowed_clinicians": None},
+    {"allowed_locations": None},
+    {"allowed_modalities": frozenset(Modality)},
+    {"refused_starts": frozenset()},
+    {"earliest": None, "latest": None},
+    {"minutes_of_day": None},
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(random_worlds())
+def test_whoever_asks_for_less_never_gets_something_worse(problem):
+    for wider in WIDER:
+        relaxed = replace(problem, requests=(replace(problem.requests[0], **wider),))
+        assert cheapest_single(relaxed) <= cheapest_single(problem)
+
+
 def test_a_day_later_without_a_loose_gap_comes_before_today_with_one():
     """Today is cheaper at first sight; the gap of a quarter of an hour shows only on weighing."""
     today = window("2027-03-02 08:45", "2027-03-02 10:00")
@@ -347,6 +498,45 @@ def test_a_week_later_the_answer_is_a_week_later(problem):
     now, then = solver.propose(problem), solver.propose(shifted(problem, week))
     assert [each.start + week for each in now.proposals] == [each.start for each in then.proposals]
     assert now.objective == then.objective
+
+
+@settings(max_examples=12, deadline=None)
+@given(random_worlds(requests=2))
+def test_a_week_later_plans_and_explanations_are_a_week_later(problem):
+    problem = replace(
+        problem,
+        zone="UTC",
+        locations=(*problem.locations[:1], replace(problem.locations[1], zone=None)),
+    )
+    week = 7 * 24 * 60
+    later = shifted(problem, week)
+    now, then = solver.replan(problem), solver.replan(later)
+    assert [each.start + week for each in now.proposals] == [each.start for each in then.proposals]
+    assert (now.objective, now.unplaced) == (then.objective, then.unplaced)
+    assert solver.explain(problem) == solver.explain(later)
+
+
+@pytest.mark.parametrize(
+    ("zone", "night", "sessions"),
+    [
+        ("Europe/Madrid", ("2027-03-28 00:00", "2027-03-28 05:00"), 4),
+        ("Europe/Madrid", ("2027-10-31 00:00", "2027-10-31 05:00"), 5),
+        ("America/Tijuana", ("2027-03-14 00:00", "2027-03-14 05:00"), 4),
+        ("America/Tijuana", ("2027-11-07 00:00", "2027-11-07 05:00"), 5),
+        ("America/Santiago", ("2027-09-04 22:00", "2027-09-05 04:00"), 5),
+        ("America/Santiago", ("2027-04-03 22:00", "2027-04-04 04:00"), 6),
+        ("Europe/Madrid", ("2028-02-28 23:00", "2028-03-01 01:00"), 26),
+    ],
+)
+def test_a_joint_plan_has_as_many_hours_as_the_night(zone, night, sessions):
+    """One more asks than there are; an hour that comes twice is offered the first time only."""
+    problem = video_world(window(*night, zone), zone=zone, grid_minutes=60, k=1)
+    wishes = tuple(request(id=f"r{n}", clients=(f"p{n}",)) for n in range(sessions + 1))
+    problem = replace(problem, requests=wishes)
+    result = solver.replan(problem)
+    assert len(result.proposals) == sessions
+    assert result.proven
+    assert solver.check(problem, result) == []
 
 
 SCRIPT = """

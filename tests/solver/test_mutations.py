@@ -99,18 +99,78 @@ WRONG_IDEAS = [
              "test_explain"),
 ]  # fmt: skip
 
-FAST = [OFF_BY_ONE[4], WRONG_IDEAS[0], WRONG_IDEAS[1]]
-REST = [
-    each
-    for each in (*WITHOUT_A_RULE, *WITHOUT_A_CONSTRAINT, *WITHOUT_A_TERM, *OFF_BY_ONE, *WRONG_IDEAS)
-    if each not in FAST
-]
+BEST = "test_no_plan_is_cheaper"
+FULL_WEEK = "test_a_full_week_is_proven"
+BOUND = "test_no_plan_with_a_column"
+RANKS = "test_further_ranks or alternatives or judged_by_the_checker"
+
+
+def _joint(module: str, old: str, new: str, noticed_by: str) -> Mutation:
+    return Mutation(module, old, new, noticed_by, "test_batch")
+
+
+IN_JOINT_PLANS = [
+    _joint("columns", "yield lane + begin - shift, lane + finish - shift",
+           "yield lane + begin - shift, lane + finish", "test_travel_does_not_part"),
+    _joint("columns", "shift = earlier if here == come else 0", "shift = 0",
+           "test_a_clinician_has_time"),
+    _joint("columns", "if here == come else 0", "if here == leave else 0",
+           "test_a_clinician_has_time"),
+    _joint("columns", "1 - 2 * shortest[who]", "-100_000", "test_no_pair_slips"),
+    _joint("columns", "    yield lane + begin, lane + finish\n", "",
+           "test_a_clinician_treats_one"),
+    _joint("columns", "start - view.service.buffer_before, end", "start, end",
+           "test_a_clinician_treats_one"),
+    _joint("columns", '    yield ("room", fit.room.id), start, end + fit.room.turnover\n', "",
+           "test_a_room_is_aired"),
+    _joint("columns", "start, end + fit.room.turnover", "start, end", "test_a_room_is_aired"),
+    _joint("columns", "if requests[client] > 1:", "if requests[client] > 9:",
+           "test_no_client_is_in_two"),
+    _joint("columns", "    if most is not None:\n", "    if False:\n", "daily_maximum"),
+    _joint("columns", "most - view.sessions_by_day[day]", "most", "daily_maximum"),
+    _joint("columns", '        yield ("swap", swap.ref), nought, nought + 1\n', "",
+           "test_one_session_is_not_sent_to_two_rooms"),
+    _joint("packing", "ahead - over < most", "ahead - over <= most", RANKS),
+    _joint("packing", "minlength=len(rows.most)) > rows.most",
+           "minlength=len(rows.most)) > rows.most + 1", "test_a_clinician_treats or daily_maximum"),
+    _joint("relaxation", "int(cheapest.sum()) - paid", "int(cheapest.sum())", BOUND),
+    _joint("relaxation", "excess=cost - cheapest[", "excess=cost + self.scale - cheapest[", BOUND),
+    _joint("batch", "bound.columns_within(within)",
+           "np.sort(np.argsort(instance.points)[:each])", FULL_WEEK),
+    _joint("batch", "unplaced = weight * (1 + worst)", "unplaced = weight * 0 + 1 + worst",
+           "test_whoever_weighs_more"),
+    _joint("batch", "        taken = taken.and_by(columns[chosen].stays())\n", "", RANKS),
+    _joint("batch", "(some.cell != columns.cell[own])\n        & (", "(",
+           "test_further_ranks or judged_by_the_checker"),
+]  # fmt: skip
+IN_ROOMS = [
+    Mutation("rooms", old, new, noticed_by, "test_rooms")
+    for old, new, noticed_by in (
+        ("stay.end <= ranges[n][1]", "stay.start <= ranges[n][1]", "stays or assignment"),
+        ("not office.is_open(room, stay) or any(", "any(", "stays or assignment"),
+        ("stay.end + turnover)", "stay.end)", "assignment or stays or aired"),
+        ("row.end + turnover > stay.start", "row.end > stay.start", "assignment or aired"),
+        ("range(1, MOST_SWAPS + 1)", "range(MOST_SWAPS, MOST_SWAPS + 1)", "fewest"),
+    )
+]  # fmt: skip
+EVERY = (
+    *WITHOUT_A_RULE,
+    *WITHOUT_A_CONSTRAINT,
+    *WITHOUT_A_TERM,
+    *OFF_BY_ONE,
+    *WRONG_IDEAS,
+    *IN_JOINT_PLANS,
+    *IN_ROOMS,
+)
+FAST = [OFF_BY_ONE[4], WRONG_IDEAS[0], IN_JOINT_PLANS[1]]
+REST = [each for each in EVERY if each not in FAST]
 
 
 @pytest.fixture
 def copy(tmp_path):
     """The solver and its tests, to be spoilt."""
     shutil.copytree(ROOT / "solver", tmp_path / "solver")
+    shutil.copytree(ROOT / "bench", tmp_path / "bench")
     shutil.copytree(ROOT / "tests" / "solver", tmp_path / "tests" / "solver")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
