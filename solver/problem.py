@@ -270,16 +270,27 @@ Ids: TypeAlias = set[str | None]
 
 def too_many(problem: Problem) -> Faults:
     if len(problem.requests) > MOST_REQUESTS:
-        yield TOO_MANY, "$.requests", f"more than {MOST_REQUESTS}"
+        yield (
+            TOO_MANY,
+            "$.requests",
+            f"there are {len(problem.requests)}, and no more than {MOST_REQUESTS} are taken",
+        )
 
 
 def ids_twice(problem: Problem) -> Faults:
     for name in ("services", "locations", "rooms", "clinicians", "requests"):
+        yield from _twice(f"$.{name}", "id", [item.id for item in getattr(problem, name)])
+    if any(busy_columns(problem)["other_rooms"]):  # Swaps speak of rows by their names.
+        yield from _twice("$.busy", "ref", busy_columns(problem)["ref"])
+
+
+def _twice(path: str, name: str, ids: list[str]) -> Faults:
+    if len(set(ids)) < len(ids):
         seen = set()
-        for i, item in enumerate(getattr(problem, name)):
-            if item.id in seen:
-                yield DUPLICATE_ID, f"$.{name}[{i}].id", repr(item.id)
-            seen.add(item.id)
+        for i, id in enumerate(ids):
+            if id in seen:
+                yield DUPLICATE_ID, f"{path}[{i}].{name}", f"{id!r} is there already"
+            seen.add(id)
 
 
 def policy_out_of_range(problem: Problem) -> Faults:
@@ -288,20 +299,20 @@ def policy_out_of_range(problem: Problem) -> Faults:
         value = getattr(policy.weights, weight.name)
         if not isinstance(value, int) or not 0 <= value <= HEAVIEST:
             path = f"$.policy.weights.{weight.name}"
-            yield OUT_OF_RANGE, path, f"not a whole number from 0 to {HEAVIEST}"
+            yield OUT_OF_RANGE, path, f"{value!r} is not a whole number from 0 to {HEAVIEST}"
     if not 1 <= policy.k <= MOST_PROPOSALS:
-        yield OUT_OF_RANGE, "$.policy.k", f"not from 1 to {MOST_PROPOSALS}"
+        yield OUT_OF_RANGE, "$.policy.k", f"{policy.k} is not from 1 to {MOST_PROPOSALS}"
     if not 1 <= policy.grid_minutes <= 60 or DAY % policy.grid_minutes:
-        yield OUT_OF_RANGE, "$.policy.grid_minutes", "not a part of the day from 1 to 60 minutes"
+        yield OUT_OF_RANGE, "$.policy.grid_minutes", "is not 1 to 60 minutes that divide the day"
     if not 0 <= policy.seed < 2**31:
-        yield OUT_OF_RANGE, "$.policy.seed", "not from 0 to 2147483647"
+        yield OUT_OF_RANGE, "$.policy.seed", f"{policy.seed} is not from 0 to 2147483647"
     for name in ("deterministic_time", "batch_deterministic_time"):
         if not 0 < getattr(policy, name) <= 60:
-            yield OUT_OF_RANGE, f"$.policy.{name}", "not above 0 and up to 60"
+            yield OUT_OF_RANGE, f"$.policy.{name}", "is not above 0 and up to 60"
     edges = [0, *(edge for part in policy.dayparts for edge in (part.start, part.end)), DAY]
     whole = all(a == b for a, b in zip(edges[::2], edges[1::2], strict=True))
     if not whole or any(part.start >= part.end for part in policy.dayparts):
-        yield OUT_OF_RANGE, "$.policy.dayparts", "do not divide the day"
+        yield OUT_OF_RANGE, "$.policy.dayparts", "the parts do not divide the day"
 
 
 def unknown_zones(problem: Problem) -> Faults:
@@ -310,7 +321,7 @@ def unknown_zones(problem: Problem) -> Faults:
         try:
             ZoneInfo(zone or problem.zone)
         except (ValueError, OSError, KeyError):
-            yield UNKNOWN_ID, path, repr(zone)
+            yield UNKNOWN_ID, path, f"{zone!r} is no time zone"
 
 
 def unknown_ids(problem: Problem) -> Faults:
@@ -326,7 +337,8 @@ def unknown_ids(problem: Problem) -> Faults:
         yield locations, f"{path}.location", (row.location,)
 
     def used() -> Iterator[tuple[Ids, str, Iterable[str | None]]]:
-        yield locations, "$.travel", (place for pair in problem.travel for place in pair)
+        for here, there in problem.travel:
+            yield locations, f"$.travel.{here}.{there}", (here, there)
         for i, room in enumerate(problem.rooms):
             yield locations, f"$.rooms[{i}].location", (room.location,)
         for i, clinician in enumerate(problem.clinicians):
@@ -359,13 +371,13 @@ def unknown_ids(problem: Problem) -> Faults:
     for known, path, ids in used():
         for id in ids:
             if id not in known:
-                yield UNKNOWN_ID, path, repr(id)
+                yield UNKNOWN_ID, path, f"nothing is called {id!r}"
 
 
 def bad_durations(problem: Problem) -> Faults:
     for i, service in enumerate(problem.services):
         if not 0 < service.duration <= DAY:
-            yield BAD_DURATION, f"$.services[{i}].duration", str(service.duration)
+            yield BAD_DURATION, f"$.services[{i}].duration", _no_length(service.duration, 1)
     buffered: tuple[tuple[str, tuple[Service | Busy, ...]], ...] = (
         ("services", problem.services),
         ("busy", problem.busy),
@@ -376,13 +388,17 @@ def bad_durations(problem: Problem) -> Faults:
                 continue  # There are thousands of them.
             for side in ("buffer_before", "buffer_after"):
                 if not 0 <= getattr(row, side) <= DAY:
-                    yield BAD_DURATION, f"$.{name}[{i}].{side}", str(getattr(row, side))
+                    yield BAD_DURATION, f"$.{name}[{i}].{side}", _no_length(getattr(row, side))
     for i, room in enumerate(problem.rooms):
         if not 0 <= room.turnover <= DAY:
-            yield BAD_DURATION, f"$.rooms[{i}].turnover", str(room.turnover)
+            yield BAD_DURATION, f"$.rooms[{i}].turnover", _no_length(room.turnover)
     for (here, there), minutes in problem.travel.items():
         if not 0 <= minutes <= DAY or (here == there and minutes):
-            yield BAD_DURATION, f"$.travel.{here}.{there}", str(minutes)
+            yield BAD_DURATION, f"$.travel.{here}.{there}", _no_length(minutes)
+
+
+def _no_length(minutes: int, least: int = 0) -> str:
+    return f"{minutes} is not from {least} to {DAY} minutes"
 
 
 def bad_windows(problem: Problem) -> Faults:
@@ -417,11 +433,15 @@ def bad_windows(problem: Problem) -> Faults:
 
     for path, start, end in suspects():
         if not 0 <= start < end <= LAST_INSTANT:
-            yield BAD_WINDOW, path, f"from minute {start} to {end}"
+            yield BAD_WINDOW, path, f"minute {start} to {end} is no stretch of 1970 to 2199"
     for i, request in enumerate(problem.requests):
         first, last = request.minutes_of_day or (0, DAY)
         if not 0 <= first < last <= DAY:
-            yield BAD_WINDOW, f"$.requests[{i}].minutes_of_day", f"from {first} to {last}"
+            yield (
+                BAD_WINDOW,
+                f"$.requests[{i}].minutes_of_day",
+                f"{first} to {last} is no part of a day",
+            )
 
 
 def two_places_at_once(problem: Problem) -> Faults:
@@ -437,7 +457,7 @@ def two_places_at_once(problem: Problem) -> Faults:
                 yield (
                     TWO_PLACES_AT_ONCE,
                     f"$.clinicians[{i}].blocks[{j}]",
-                    f"{place or 'remote'} and {location or 'remote'}",
+                    f"is at {location or 'no place'} while another is at {place or 'no place'}",
                 )
             if end > reach:
                 reach, place = end, location
@@ -446,30 +466,39 @@ def two_places_at_once(problem: Problem) -> Faults:
 def rows_out_of_range(problem: Problem) -> Faults:
     for i, service in enumerate(problem.services):
         if not service.modalities:
-            yield OUT_OF_RANGE, f"$.services[{i}].modalities", "empty"
+            yield OUT_OF_RANGE, f"$.services[{i}].modalities", "is empty"
     for i, room in enumerate(problem.rooms):
         if room.seats < 0:
-            yield OUT_OF_RANGE, f"$.rooms[{i}].seats", str(room.seats)
+            yield OUT_OF_RANGE, f"$.rooms[{i}].seats", f"{room.seats} is below 0"
     for i, clinician in enumerate(problem.clinicians):
         at = f"$.clinicians[{i}]"
-        if clinician.max_sessions_day is not None and clinician.max_sessions_day < 0:
-            yield OUT_OF_RANGE, f"{at}.max_sessions_day", str(clinician.max_sessions_day)
+        most = clinician.max_sessions_day
+        if most is not None and not 0 <= most <= DAY:
+            yield OUT_OF_RANGE, f"{at}.max_sessions_day", f"{most} is not from 0 to {DAY}"
         if not 0 <= clinician.min_notice <= FARTHEST * DAY:
-            yield OUT_OF_RANGE, f"{at}.min_notice", str(clinician.min_notice)
+            yield (
+                OUT_OF_RANGE,
+                f"{at}.min_notice",
+                f"{clinician.min_notice} is not from 0 to {FARTHEST * DAY}",
+            )
         if not 0 <= clinician.horizon_days <= FARTHEST:
-            yield OUT_OF_RANGE, f"{at}.horizon_days", str(clinician.horizon_days)
+            yield (
+                OUT_OF_RANGE,
+                f"{at}.horizon_days",
+                f"{clinician.horizon_days} is not from 0 to {FARTHEST}",
+            )
     for i, request in enumerate(problem.requests):
         at = f"$.requests[{i}]"
         if not 1 <= len(request.clients) <= 2 or len(set(request.clients)) < len(request.clients):
-            yield OUT_OF_RANGE, f"{at}.clients", "not one client, nor two"
+            yield OUT_OF_RANGE, f"{at}.clients", "are not one client, nor two"
         if request.seats < 0:
-            yield OUT_OF_RANGE, f"{at}.seats", str(request.seats)
+            yield OUT_OF_RANGE, f"{at}.seats", f"{request.seats} is below 0"
         if not 1 <= request.weight <= HEAVIEST:
-            yield OUT_OF_RANGE, f"{at}.weight", str(request.weight)
+            yield OUT_OF_RANGE, f"{at}.weight", f"{request.weight} is not from 1 to {HEAVIEST}"
         if not request.preferred_weekdays <= set(range(7)):
-            yield OUT_OF_RANGE, f"{at}.preferred_weekdays", "not from 0 to 6"
+            yield OUT_OF_RANGE, f"{at}.preferred_weekdays", "are not from 0 to 6"
         if not request.allowed_modalities:
-            yield OUT_OF_RANGE, f"{at}.allowed_modalities", "empty"
+            yield OUT_OF_RANGE, f"{at}.allowed_modalities", "is empty"
 
 
 def no_room_could_hold(problem: Problem) -> Faults:
@@ -481,7 +510,7 @@ def no_room_could_hold(problem: Problem) -> Faults:
             service.room_features <= room.features and request.seats <= room.seats
             for room in problem.rooms
         ):
-            yield NO_SUCH_ROOM, f"$.requests[{i}].service", repr(service.id)
+            yield NO_SUCH_ROOM, f"$.requests[{i}].service", f"no room has what {service.id!r} needs"
 
 
 def asked_in_the_past(problem: Problem) -> Faults:

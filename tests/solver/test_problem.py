@@ -71,7 +71,7 @@ INVALID = [
     ("E01", "$.busy[0].room", taken(room="x")),
     ("E01", "$.busy[0].location", taken(location="x")),
     ("E01", "$.outages[0].room", world(outages=(Outage(window=MORNING, room="x"),))),
-    ("E01", "$.travel", world(travel={(CENTRO, "x"): 1})),
+    ("E01", "$.travel.centro.x", world(travel={(CENTRO, "x"): 1})),
     ("E02", "$.services[0].duration", world(services=(session(duration=0),))),
     ("E02", "$.services[0].buffer_after", world(services=(session(buffer_after=-1),))),
     ("E02", "$.busy[0].buffer_before", taken(buffer_before=-1)),
@@ -118,6 +118,7 @@ INVALID = [
     ("E09", "$.services[0].modalities", world(services=(session(modalities=frozenset()),))),
     ("E09", "$.rooms[0].seats", world(rooms=(room(seats=-1),))),
     ("E09", "$.clinicians[0].max_sessions_day", clinician(max_sessions_day=-1)),
+    ("E09", "$.clinicians[0].max_sessions_day", clinician(max_sessions_day=10**30)),
     ("E09", "$.clinicians[0].min_notice", clinician(min_notice=-1)),
     ("E09", "$.clinicians[0].horizon_days", clinician(horizon_days=-1)),
     ("E09", "$.requests[0].clients", wish(clients=())),
@@ -127,6 +128,11 @@ INVALID = [
     ("E09", "$.requests[0].preferred_weekdays", wish(preferred_weekdays=frozenset({7}))),
     ("E09", "$.requests[0].allowed_modalities", wish(allowed_modalities=frozenset())),
     ("E11", "$.rooms[1].id", world(rooms=(room(), room()))),
+    (
+        "E11",
+        "$.busy[1].ref",
+        world(busy=(Busy(ref="b", kind=BusyKind.HELD, start=8, end=9, other_rooms=("c1",)),) * 2),
+    ),
     ("E12", "$.requests", world(requests=tuple(request(id=str(n)) for n in range(501)))),
 ]
 
@@ -136,6 +142,7 @@ def test_a_contradiction_is_named_and_found(code, path, problem):
     with pytest.raises(InvalidProblem) as caught:
         solver.greedy(problem)
     assert (caught.value.code, caught.value.path) == (code, path)
+    assert len(caught.value.message.split()) >= 2  # A sentence, not just the value.
 
 
 def test_neighbouring_worlds_are_valid():
