@@ -286,6 +286,35 @@ def test_sessions_of_a_closed_room_go_next_door_and_nobody_is_told(thursday, man
     assert (fresh(session).starts_at, session.messages.count()) == (session.starts_at, told)
 
 
+def test_a_closed_room_s_session_goes_where_another_makes_room_for_it(ines, manager, clock):
+    """The child needs toys: those of «c3», whose session with Óscar is as well off in «c1»."""
+    office = Room.get(Room.key == "c2").location
+    toys = Room.create(
+        key="c3", location=office, name="Sala 3", features=["sala_de_juegos"], position=9
+    )
+    Practice.update(revision=Practice.revision + 1).execute()
+    ana, bruno = people(2)
+    child = add_minor(ana, "Luz")
+    session = book(
+        wish(service="infantil", client=child), at(10, 10), client=child, actor=ines, now=NOW
+    )
+    other = request(bruno, at(10, 10), clinician="oscar")
+    Appointment.update(room=toys).where(Appointment.id == other.id).execute()
+    with gateway.change(gateway.SYSTEM, now=NOW) as tx:
+        tx.touch(other)
+    blocked = report_absence(
+        Missing(room_id=session.room_id), at(10, 0), at(11, 0), reason="", allowed=Allowed(),
+        actor=manager, now=NOW,
+    )  # fmt: skip
+    plan = Replan.get(Replan.blocked == blocked)
+    planner.run(clock)
+    [row] = rows_of(plan)
+    assert replanning.keeps_its_time(row)
+    assert [swap.appointment_id for swap in options_of(row)[0].slot.swaps] == [other.id]
+    assert approve(plan.id, [row.id], run=1, actor=manager, now=NOW) == []
+    assert (fresh(session).room.key, fresh(other).room.key) == ("c3", "c1")
+
+
 def test_a_quick_plan_gives_one_slot_to_each_rather_than_several_to_a_few(thursday, ines):
     """On Friday there is room for four sessions: three for one client would be too many."""
     block_time(thursday[0].clinician_id, at(1, 0), at(4, 0), reason="", actor=ines, now=NOW)
