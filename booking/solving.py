@@ -7,6 +7,7 @@ gets a child of its own, so that no denial waits behind it.
 
 import atexit
 import contextlib
+import gc
 import logging
 import os
 import pickle
@@ -176,6 +177,8 @@ def serve(task: str) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # Whatever a library prints must not mix with the answers.
     import ortools.sat.python.cp_model  # noqa: F401 - warming up is what this process is for.
+
+    gc.freeze()  # What was imported stays: the collector need not go through it at each answer.
 
     def answer(value: object) -> None:
         pickle.dump(value, answers, pickle.HIGHEST_PROTOCOL)
