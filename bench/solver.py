@@ -118,11 +118,7 @@ def singles(t0: float, sizes: Sequence[str], times: int) -> Iterator[Bar]:
         p50, p95 = LIMITS[size]
         seconds = list(_asked_alone(size, times, solver.propose))
         yield _of_times(f"deny → 5, {size}", seconds, p50, p95, t0)
-    explain = getattr(solver, "explain", None)
-    if explain is None:
-        yield Bar("explanation, L", "p50 ≤ 20 ms, p95 ≤ 40 ms", "–", "solver.explain is not there")
-    else:
-        yield _of_times("explanation, L", list(_asked_alone("L", times, explain)), 20, 40, t0)
+    yield _of_times("explanation, L", list(_asked_alone("L", times, solver.explain)), 20, 40, t0)
 
 
 def _asked_alone(size: str, times: int, solve: Callable[[Problem], object]) -> Iterator[float]:
