@@ -270,6 +270,22 @@ def test_what_changed_meanwhile_stays_in_the_list_and_the_others_go(thursday, in
     assert ReplanRow.get_by_id(third.id).refusal == []
 
 
+def test_two_who_approve_the_same_at_once_leave_no_row_that_says_it_failed(
+    thursday, ines, manager, clock
+):
+    plan = sick(ines)
+    planner.run(clock)
+    ids = [row.id for row in rows_of(plan)]
+
+    def press(actor):
+        return lambda: approve(plan.id, ids, run=1, actor=actor, now=NOW)
+
+    assert at_once(press(ines), press(manager)) == [[], []]
+    assert press(manager)() == []
+    assert [row.refusal for row in rows_of(plan)] == [[], [], []]
+    assert all(row.approved_at for row in rows_of(plan))
+
+
 def test_sessions_of_a_closed_room_go_next_door_and_nobody_is_told(thursday, manager, clock):
     session = thursday[0]
     room = Room.get_by_id(session.room_id)

@@ -290,6 +290,8 @@ def _move(row: ReplanRow, actor: Actor, now: datetime, key: Key | None) -> bool:
     except (ChangedMeanwhile, IllegalTransition):
         refusal = [CHANGED]
     with gateway.change(actor, now=now):
+        if refusal and Appointment.get_by_id(row.appointment_id).status is State.OFFERED:
+            return True  # Somebody else approved it a moment before.
         ReplanRow.update(
             refusal=refusal, approved_at=ReplanRow.approved_at if refusal else now
         ).where(ReplanRow.id == row.id).execute()

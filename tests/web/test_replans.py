@@ -195,7 +195,7 @@ def test_what_became_impossible_stays_and_says_why_and_the_rest_goes(clinician, 
     assert "Cancelada por el cliente" in page
 
 
-def test_a_second_tap_moves_nothing_twice_and_a_second_form_is_told(clinician, plan):
+def test_neither_a_second_tap_nor_a_second_form_moves_anything_twice(clinician, plan):
     page = clinician.get(plan)
     ids = [str(row.id) for row in rows()]
     form = fields(page, f"{plan}/aprobar") | {"fila": ids}
@@ -203,9 +203,18 @@ def test_a_second_tap_moves_nothing_twice_and_a_second_form_is_told(clinician, p
     assert (first.status_code, again.status_code) == (303, 303)
     other = form | {"llave": key_of(clinician.get(plan))}
     late = clinician.post(f"{plan}/aprobar", data=other)
+    assert late.status_code == 303  # What it asks for is so already.
+    assert "Esperan la respuesta del cliente (2)" in clinician.get(plan).text
+    assert OutboxMessage.select().where(OutboxMessage.kind == "session_displaced").count() == 2
+
+
+def test_a_tap_that_moves_nothing_says_so(clinician, plan, sessions):
+    page = clinician.get(plan)
+    cancel(sessions[0].id, account=sessions[0].account, now=at(1, 9))
+    form = fields(page, f"{plan}/aprobar") | {"fila": str(rows()[0].id), "promesa": "1"}
+    late = clinician.post(f"{plan}/aprobar", data=form)
     assert late.status_code == 409
     assert "Ninguna de las citas que marcó se pudo mover." in late.text
-    assert OutboxMessage.select().where(OutboxMessage.kind == "session_displaced").count() == 2
 
 
 def test_a_plan_that_was_searched_anew_is_not_approved_as_it_was_seen(clinician, plan, clock):
