@@ -121,6 +121,11 @@ def options_of(row: ReplanRow) -> list[Option]:
     ]
 
 
+def is_current(row: ReplanRow) -> bool:
+    """Whether its options were found for the session as it is now."""
+    return bool(row.version == row.appointment.version)
+
+
 def keeps_its_time(row: ReplanRow) -> bool:
     """Whether only its room changes."""
     return bool(row.options) and bool(row.options[0]["only_room"])
@@ -254,10 +259,10 @@ def task_for(replan: Replan, *, now: datetime) -> Task:
     )
     leaving = {busy_ref(row.appointment.chain, row.appointment_id) for row in rows}
     bare = replace(bare, busy=tuple(busy for busy in bare.busy if busy.ref not in leaving))
-    for row in rows:
-        if row.pinned:
-            bare = _holding(bare, row, [option.slot for option in options_of(row)])
-    searched = [row for row in rows if not row.pinned]
+    pinned = [row for row in rows if row.pinned and is_current(row)]
+    for row in pinned:
+        bare = _holding(bare, row, [option.slot for option in options_of(row)])
+    searched = [row for row in rows if row not in pinned]
     staying: list[tuple[ReplanRow, Option]] = []
     if replan.blocked.room_id is not None:
         bare, staying = _staying(the, bare, searched)

@@ -13,7 +13,7 @@ from booking.models import Appointment, BlockedTime, Client, Replan, ReplanRow, 
 from booking.occupancy import SlotTaken
 from booking.operations.agenda import own_time
 from booking.operations.deciding import OffersOverlap, deny, displace
-from booking.replanning import Allowed, keeps_its_time, options_of
+from booking.replanning import Allowed, is_current, keeps_its_time, options_of
 
 CHANGED = "changed"  # What a row's refusal says when the session is not what it was.
 AT_WORK = (ReplanState.QUEUED, ReplanState.RUNNING)
@@ -221,7 +221,8 @@ def adjust(
         row = ReplanRow.get_or_none(ReplanRow.id == row_id, ReplanRow.replan == replan)
         if row is None:
             raise NotYours
-        if replan.state in AT_WORK or (adjustment is Adjustment.PIN and not row.options):
+        nothing_to_pin = not row.options or not is_current(row)
+        if replan.state in AT_WORK or (adjustment is Adjustment.PIN and nothing_to_pin):
             raise ChangedMeanwhile(replan_id)
         ReplanRow.update(**_COLUMNS[adjustment]).where(ReplanRow.id == row_id).execute()
         return tx.answer(row)

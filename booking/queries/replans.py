@@ -21,6 +21,7 @@ from booking.models import (
 from booking.replanning import (
     Option,
     Standing,
+    is_current,
     keeps_its_time,
     moving_among,
     options_of,
@@ -47,6 +48,15 @@ class Line:
     @property
     def to_approve(self) -> bool:
         """Whether approving it would do something."""
+        return self._has_options and is_current(self.row)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether its options were found before something happened to it."""
+        return self._has_options and not is_current(self.row)
+
+    @property
+    def _has_options(self) -> bool:
         return self.standing is Standing.OPEN and bool(self.options) and not self.row.excluded
 
     @property

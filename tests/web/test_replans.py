@@ -137,6 +137,13 @@ def test_none_suits_puts_the_session_back_into_the_list_with_the_wish(
     assert "quedará cancelada" in phone.get(f"{url}/ninguno").text
     phone.post(f"{url}/ninguno", data=form)
     assert "Le buscaremos otro" in phone.get(url).text
+    page = clinician.get(plan).text
+    assert "Cambiaron desde la búsqueda" in page
+    assert "Solo los martes" in page
+    assert "Para aprobar" not in page  # What was refused is not offered a second time.
+    assert "Fijar estos horarios" not in page
+    form = {"llave": key_of(clinician.get(plan)), "fila": rows()[0].id, "hacer": "fijar"}
+    assert clinician.post(f"{plan}/ajustar", data=form).status_code == 409
     press(clinician, plan, "buscar", horarios="3")
     planner.run(clock, deadline_seconds=0)
     page = clinician.get(plan).text
