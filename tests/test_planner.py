@@ -13,6 +13,7 @@ import solver
 from booking import availability, gateway, planner, replanning, solving
 from booking.clock import SettableClock
 from booking.gateway import Actor
+from booking.lifecycle import State
 from booking.models import (
     Account,
     Appointment,
@@ -254,6 +255,41 @@ def test_what_the_client_refused_is_not_offered_again_and_their_wish_counts(thur
     assert not refused & {option["start"] for option in row.options}
     assert {option.slot.starts_at.weekday() for option in options_of(row)} == {2}
     assert approve(plan.id, [row.id], run=2, actor=ines, now=NOW) == []
+
+
+def test_whoever_asks_anew_is_owed_no_other_session(thursday, ines, clock):
+    """Nor are those who do so before they refuse what they were offered, or whom staff told no."""
+    waiting = request(make_account("Otra", "otra@example.com"), at(4, 13))
+    plan = sick(ines)
+    search_again_with_all(plan, ines, clock)
+    ids = [row.id for row in rows_of(plan)]
+    assert approve(plan.id, ids, run=again(plan).run, actor=ines, now=NOW) == []
+    for n, row in enumerate((*thursday[:2], waiting)):
+        if n:
+            request(row.account, at(18, 9 + 2 * n))
+        decline_offers(row.id, account=row.account, wish={}, now=NOW)
+    search_again_with_all(plan, ines, clock)
+    stale = rows_of(plan)
+    asked = request(thursday[0].account, at(18, 9))
+    standings = {
+        line.row.appointment_id: line.standing for line in queries.lines(again(plan), now=NOW)
+    }
+    assert [standings[row.id] for row in (*thursday[:2], waiting)] == [Standing.ANEW] * 3
+    left = approve(plan.id, [row.id for row in stale], run=again(plan).run, actor=ines, now=NOW)
+    assert {fresh(row).status for row in (*thursday[:2], waiting)} == {
+        State.CANCELLED_BY_PRACTICE, State.DENIED,
+    }  # fmt: skip
+    assert len(left) == 3
+    cancel(asked.id, account=asked.account, now=NOW)
+    [line] = [line for line in queries.lines(again(plan), now=NOW) if line.to_approve]
+    assert approve(plan.id, [line.row.id], run=again(plan).run, actor=ines, now=NOW) == []
+
+
+def search_again_with_all(plan: Replan, actor: Actor, clock: SettableClock) -> None:
+    if again(plan).state == ReplanState.QUEUED:
+        planner.run(clock)
+    search_again(plan.id, run=again(plan).run, allowed=Allowed(), actor=actor, now=NOW)
+    planner.run(clock)
 
 
 def test_what_changed_meanwhile_stays_in_the_list_and_the_others_go(thursday, ines, clock):

@@ -13,7 +13,7 @@ from booking.models import Appointment, BlockedTime, Client, Replan, ReplanRow, 
 from booking.occupancy import SlotTaken
 from booking.operations.agenda import own_time
 from booking.operations.deciding import OffersOverlap, deny, displace
-from booking.replanning import Allowed, is_current, keeps_its_time, options_of
+from booking.replanning import Allowed, asked_anew, is_current, keeps_its_time, options_of, owed
 
 CHANGED = "changed"  # What a row's refusal says when the session is not what it was.
 AT_WORK = (ReplanState.QUEUED, ReplanState.RUNNING)
@@ -301,7 +301,7 @@ def _move(row: ReplanRow, actor: Actor, now: datetime, key: Key | None) -> bool:
 
 def _do(row: ReplanRow, actor: Actor, now: datetime, key: Key | None) -> None:
     slots = tuple(option.slot for option in options_of(row))
-    if not slots:
+    if not slots or asked_anew(owed([row])):
         raise ChangedMeanwhile(row.appointment_id)
     if keeps_its_time(row):
         change_room(row.appointment_id, version=row.version, actor=actor, now=now, key=key)

@@ -153,6 +153,16 @@ def test_none_suits_puts_the_session_back_into_the_list_with_the_wish(
     assert state(sessions[0]) is State.OFFERED
 
 
+def test_a_client_who_asks_anew_after_none_suited_is_listed_apart(
+    clinician, plan, sessions, visitor, ana
+):
+    approve(clinician, plan)
+    phone, url = visitor(ana), f"/citas/{sessions[0].id}/ninguno"
+    phone.post(url, data=fields(phone.get(url), url))
+    request(ana, at(18, 10))
+    assert "El cliente ya pidió otra cita (1)" in clinician.get(plan).text
+
+
 def test_the_button_says_how_many_before_anything_is_sent(clinician, plan, sessions):
     one = str(rows()[0].id)
     page = approve(clinician, plan, fila=[one])
