@@ -301,6 +301,35 @@ def test_nothing_hit_says_so_and_the_block_stays_until_it_is_taken_away(clinicia
     assert Replan.select().count() == 0
 
 
+@pytest.mark.parametrize(
+    "sent", [THURSDAY, {"cuando": "horas", "dia": "2027-03-04", "desde": "10:00", "hasta": "12:00"}]
+)
+def test_an_absence_is_reported_once(clinician, sent):
+    first = report(clinician, **THURSDAY)
+    answer = report(clinician, motivo="Gripe", **sent)
+    assert answer.status_code == 422
+    assert "Esa ausencia ya está registrada." in answer.text
+    assert f'href="{first.location}"' in answer.text
+    assert "Gripe" in answer.text
+    assert BlockedTime.select().count() == 1
+    longer = {"cuando": "dias", "dia": "2027-03-04", "hasta_dia": "2027-03-05"}
+    assert report(clinician, **longer).status_code == 303
+
+
+def test_time_in_which_nothing_is_booked_gets_no_plan(clinician):
+    url = report(clinician, **THURSDAY).location
+    answer = clinician.post(f"{url}/plan", data={"llave": key_of(clinician.get(url))})
+    assert answer.status_code == 409
+    assert "Ninguna cita de ese periodo necesita otro horario" in answer.text
+    assert Replan.select().count() == 0
+
+
+def test_a_plan_with_nothing_left_to_place_is_not_searched_again(clinician, plan):
+    assert "Buscar de nuevo" in clinician.get(plan).text
+    approve(clinician, plan)
+    assert "Buscar de nuevo" not in clinician.get(plan).text
+
+
 def test_a_second_plan_for_the_same_time_leads_to_the_first(clinician, plan):
     answer = report(clinician, **THURSDAY)
     assert answer.status_code == 422
