@@ -1,5 +1,7 @@
 """A request that cannot be accepted → the solver's problem; its proposals → slots to offer."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -25,6 +27,9 @@ from booking.db import tuples
 from booking.models import Appointment, Modality, OfferedSlot
 from solver import candidates
 from solver.candidates import Place
+from solver.problem import NO_SUCH_ROOM
+
+log = logging.getLogger(__name__)
 
 PROPOSALS = 5
 # What a client asked for in words outweighs being near the time that did not work.
@@ -61,9 +66,11 @@ class Alternatives:
     found: tuple[Alternative, ...] = ()
     proven: bool = True
     problem: solver.Problem | None = None
-    """The facts that it saw; None: no room of the practice could ever hold the session."""
+    """The facts that it saw; None: no room could ever hold the session, or the search failed."""
     input_hash: str = ""
     """Names these facts, to tell afterwards on what a decision rested."""
+    failed: bool = False
+    """There may be slots, but the search for them went wrong, which is in the log."""
 
 
 def propose(appointment: Appointment, search: Search, *, now: datetime) -> Alternatives:
@@ -71,11 +78,14 @@ def propose(appointment: Appointment, search: Search, *, now: datetime) -> Alter
     the = plan()
     try:
         problem = problem_for(the, appointment, search, now=now)
-    except solver.InvalidProblem:  # No room of the practice could ever hold it.
-        return Alternatives()
-    result = solving.propose(problem)
-    if solver.check(problem, result):  # Never on screen: a wrong promise is worse than none.
-        result = solver.greedy(problem)
+    except solver.InvalidProblem as invalid:
+        if invalid.code == NO_SUCH_ROOM:
+            return Alternatives()
+        log.exception("no search for appointment %s", appointment.id)
+        return Alternatives(failed=True)
+    result = sound(problem, (look(problem) for look in (solving.propose, solver.greedy)))
+    if result is None:
+        return Alternatives(failed=True)
     return Alternatives(
         found=tuple(
             Alternative(slot_from(found), found.rank, found.cost, tuple(found.reasons))
@@ -85,6 +95,16 @@ def propose(appointment: Appointment, search: Search, *, now: datetime) -> Alter
         problem=problem,
         input_hash=result.input_hash,
     )
+
+
+def sound(problem: solver.Problem, results: Iterable[solver.Result]) -> solver.Result | None:
+    """The first that the checker finds nothing wrong with: a wrong promise is worse than none."""
+    for result in results:
+        wrong = solver.check(problem, result)
+        if not wrong:
+            return result
+        log.error("proposals that do not hold: %s", wrong)
+    return None
 
 
 def still_free(problem: solver.Problem, slot: Slot) -> Slot | None:

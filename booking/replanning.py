@@ -1,6 +1,6 @@
 """Sessions that lose their time → one problem for the solver; its joint plan → slots to offer."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import astuple, dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -29,7 +29,7 @@ from booking.availability import (
     with_swaps,
 )
 from booking.db import tuples
-from booking.lifecycle import State
+from booking.lifecycle import OPEN, State
 from booking.models import (
     Appointment,
     BlockedTime,
@@ -121,6 +121,11 @@ def options_of(row: ReplanRow) -> list[Option]:
     ]
 
 
+def is_current(row: ReplanRow) -> bool:
+    """Whether its options were found for the session as it is now."""
+    return bool(row.version == row.appointment.version)
+
+
 def keeps_its_time(row: ReplanRow) -> bool:
     """Whether only its room changes."""
     return bool(row.options) and bool(row.options[0]["only_room"])
@@ -166,6 +171,7 @@ class Standing(StrEnum):
 
     OPEN = "open"  # It needs another time, or another room.
     MOVING = "moving"  # Its client has asked for another time already.
+    ANEW = "anew"  # Its client, to whom one was owed, has another session or asked for one.
     WAITING = "waiting"  # Its client has slots to choose from.
     CHOSEN = "chosen"  # Its client took one.
     HOUSED = "housed"  # Same time, another room.
@@ -173,9 +179,17 @@ class Standing(StrEnum):
 
 
 def standing(
-    row: ReplanRow, blocked: BlockedTime, *, moving: Container[int], now: datetime
+    row: ReplanRow,
+    blocked: BlockedTime,
+    *,
+    moving: Container[int],
+    anew: Container[int],
+    now: datetime,
 ) -> Standing:
-    """Where a row is now; `moving` are the sessions that undecided requests would replace."""
+    """Where a row is now; `moving` are the sessions that undecided requests would replace.
+
+    `anew` are those that were owed, and for which the clients have others by now.
+    """
     appointment: Appointment = row.appointment
     state, same_time = appointment.status, appointment.starts_at == row.starts_at
     if state is State.OFFERED:
@@ -188,6 +202,8 @@ def standing(
         if appointment.id in moving:
             return Standing.MOVING
         return Standing.OPEN if is_within(blocked, appointment) else Standing.HOUSED
+    if appointment.id in anew:
+        return Standing.ANEW
     if appointment.displaced_at is not None:
         return Standing.OPEN
     if state is State.DENIED and row.approved_at is not None:
@@ -206,6 +222,46 @@ def moving_among(appointments: list[Appointment]) -> dict[int, int]:
     return dict(tuples(rows))
 
 
+def owed(rows: Iterable[ReplanRow]) -> list[tuple[Appointment, datetime]]:
+    """The sessions that lost their time and got no other one, each since when."""
+    found: list[tuple[Appointment, datetime]] = []
+    for row in rows:
+        appointment: Appointment = row.appointment
+        if appointment.status is State.CANCELLED_BY_PRACTICE and appointment.displaced_at:
+            found.append((appointment, appointment.displaced_at))
+        elif appointment.status is State.DENIED and row.approved_at is not None:
+            found.append((appointment, row.approved_at))
+    return found
+
+
+def asked_anew(owed: Iterable[tuple[Appointment, datetime]]) -> set[int]:
+    """Which of these sessions need no other time, since the client asked for one by themselves.
+
+    A session counts once, so two that are owed need two.
+    """
+    left = list(owed)
+    first = Appointment.alias()
+    newer = (
+        Appointment.select(Appointment.chain, Appointment.client, first.service, first.asked_at)
+        .join(first, on=(first.id == Appointment.chain))
+        .where(
+            Appointment.client.in_([appointment.client_id for appointment, _ in left]),
+            Appointment.chain.not_in([appointment.chain for appointment, _ in left]),
+            Appointment.state.in_([*OPEN, State.ATTENDED, State.NO_SHOW]),
+        )
+        .distinct()
+        .order_by(Appointment.chain)
+    )
+    found: set[int] = set()
+    for _, client_id, service_id, asked_at in tuples(newer):
+        for appointment, since in left:
+            same = (appointment.client_id, appointment.service_id) == (client_id, service_id)
+            if same and asked_at >= since and appointment.id not in found:
+                found.add(appointment.id)
+                break
+    return found
+
+
 def open_rows(replan: Replan, *, now: datetime) -> list[ReplanRow]:
     """The sessions of a plan that still need another time, in their order."""
     rows = list(
@@ -215,11 +271,11 @@ def open_rows(replan: Replan, *, now: datetime) -> list[ReplanRow]:
         .where(ReplanRow.replan == replan)
         .order_by(ReplanRow.starts_at, ReplanRow.id)
     )
-    moving = moving_among([row.appointment for row in rows])
+    moving, anew = moving_among([row.appointment for row in rows]), asked_anew(owed(rows))
     return [
         row
         for row in rows
-        if standing(row, replan.blocked, moving=moving, now=now) is Standing.OPEN
+        if standing(row, replan.blocked, moving=moving, anew=anew, now=now) is Standing.OPEN
     ]
 
 
@@ -254,10 +310,10 @@ def task_for(replan: Replan, *, now: datetime) -> Task:
     )
     leaving = {busy_ref(row.appointment.chain, row.appointment_id) for row in rows}
     bare = replace(bare, busy=tuple(busy for busy in bare.busy if busy.ref not in leaving))
-    for row in rows:
-        if row.pinned:
-            bare = _holding(bare, row, [option.slot for option in options_of(row)])
-    searched = [row for row in rows if not row.pinned]
+    pinned = [row for row in rows if row.pinned and is_current(row)]
+    for row in pinned:
+        bare = _holding(bare, row, [option.slot for option in options_of(row)])
+    searched = [row for row in rows if row not in pinned]
     staying: list[tuple[ReplanRow, Option]] = []
     if replan.blocked.room_id is not None:
         bare, staying = _staying(the, bare, searched)

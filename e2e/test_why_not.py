@@ -43,6 +43,23 @@ def test_the_clinician_taps_a_time_and_reads_why_it_is_not_offered(
     expect(phone.get_by_text("Sin consulta")).to_be_visible()
 
 
+def test_the_selectors_of_a_manager_lie_beside_or_below_each_other_on_a_narrow_phone(
+    open_phone: Callable[[], Page], site: Site
+) -> None:
+    phone = open_phone()
+    phone.set_viewport_size({"width": 360, "height": 740})
+    StaffPage(phone, site).sign_in("gestion@alameda.example")
+    phone.goto("/agenda/horas?dia=2027-03-05")
+    first, second = (
+        phone.get_by_label(label).bounding_box() for label in ("Profesional", "Servicio")
+    )
+    assert first
+    assert second
+    beside = first["x"] + first["width"] <= second["x"]
+    assert beside or first["y"] + first["height"] <= second["y"]
+    assert second["x"] + second["width"] <= 360
+
+
 def test_from_a_request_its_own_time_is_seen_as_its_client_would_get_it(
     open_phone: Callable[[], Page], site: Site, ana: str
 ) -> None:

@@ -13,6 +13,7 @@ import solver
 from booking import availability, gateway, planner, replanning, solving
 from booking.clock import SettableClock
 from booking.gateway import Actor
+from booking.lifecycle import State
 from booking.models import (
     Account,
     Appointment,
@@ -256,6 +257,41 @@ def test_what_the_client_refused_is_not_offered_again_and_their_wish_counts(thur
     assert approve(plan.id, [row.id], run=2, actor=ines, now=NOW) == []
 
 
+def test_whoever_asks_anew_is_owed_no_other_session(thursday, ines, clock):
+    """Nor are those who do so before they refuse what they were offered, or whom staff told no."""
+    waiting = request(make_account("Otra", "otra@example.com"), at(4, 13))
+    plan = sick(ines)
+    search_again_with_all(plan, ines, clock)
+    ids = [row.id for row in rows_of(plan)]
+    assert approve(plan.id, ids, run=again(plan).run, actor=ines, now=NOW) == []
+    for n, row in enumerate((*thursday[:2], waiting)):
+        if n:
+            request(row.account, at(18, 9 + 2 * n))
+        decline_offers(row.id, account=row.account, wish={}, now=NOW)
+    search_again_with_all(plan, ines, clock)
+    stale = rows_of(plan)
+    asked = request(thursday[0].account, at(18, 9))
+    standings = {
+        line.row.appointment_id: line.standing for line in queries.lines(again(plan), now=NOW)
+    }
+    assert [standings[row.id] for row in (*thursday[:2], waiting)] == [Standing.ANEW] * 3
+    left = approve(plan.id, [row.id for row in stale], run=again(plan).run, actor=ines, now=NOW)
+    assert {fresh(row).status for row in (*thursday[:2], waiting)} == {
+        State.CANCELLED_BY_PRACTICE, State.DENIED,
+    }  # fmt: skip
+    assert len(left) == 3
+    cancel(asked.id, account=asked.account, now=NOW)
+    [line] = [line for line in queries.lines(again(plan), now=NOW) if line.to_approve]
+    assert approve(plan.id, [line.row.id], run=again(plan).run, actor=ines, now=NOW) == []
+
+
+def search_again_with_all(plan: Replan, actor: Actor, clock: SettableClock) -> None:
+    if again(plan).state == ReplanState.QUEUED:
+        planner.run(clock)
+    search_again(plan.id, run=again(plan).run, allowed=Allowed(), actor=actor, now=NOW)
+    planner.run(clock)
+
+
 def test_what_changed_meanwhile_stays_in_the_list_and_the_others_go(thursday, ines, clock):
     plan = sick(ines)
     planner.run(clock)
@@ -268,6 +304,22 @@ def test_what_changed_meanwhile_stays_in_the_list_and_the_others_go(thursday, in
     assert ReplanRow.get_by_id(first.id).refusal == ["changed"]
     assert "agenda_held" in ReplanRow.get_by_id(second.id).refusal
     assert ReplanRow.get_by_id(third.id).refusal == []
+
+
+def test_two_who_approve_the_same_at_once_leave_no_row_that_says_it_failed(
+    thursday, ines, manager, clock
+):
+    plan = sick(ines)
+    planner.run(clock)
+    ids = [row.id for row in rows_of(plan)]
+
+    def press(actor):
+        return lambda: approve(plan.id, ids, run=1, actor=actor, now=NOW)
+
+    assert at_once(press(ines), press(manager)) == [[], []]
+    assert press(manager)() == []
+    assert [row.refusal for row in rows_of(plan)] == [[], [], []]
+    assert all(row.approved_at for row in rows_of(plan))
 
 
 def test_sessions_of_a_closed_room_go_next_door_and_nobody_is_told(thursday, manager, clock):

@@ -10,6 +10,7 @@ from booking.lifecycle import Event, State
 from booking.models import Appointment, Client, History, Modality, OfferedSlot
 from booking.notifications import Kind
 from booking.operations.requesting import NOTHING_PENDING, confirm, has_rival, slot_columns
+from booking.replanning import asked_anew
 
 
 class TooLateToUndo(Exception):
@@ -111,15 +112,18 @@ def displace(
     """The practice cannot hold a session: its time is freed, and the client chooses another one.
 
     Raises:
-        ChangedMeanwhile: it is not the session that was seen, or the client is moving it already.
+        ChangedMeanwhile: it is not the session that was seen, the client is moving it already, or
+            has asked for another one since it was off.
         NotFree: one of the slots went meanwhile.
         OffersOverlap: two of them are at the same time.
     """
     with gateway.change(actor, now=now, key=key) as tx:
         appointment = tx.appointment(appointment_id, version=version)
         stands = appointment.status is State.CONFIRMED and appointment.starts_at > now
-        owed = appointment.displaced_at is not None and appointment.status is not State.OFFERED
-        if not (stands or owed) or not offers or has_rival(appointment):
+        since = None if appointment.status is State.OFFERED else appointment.displaced_at
+        if not (stands or since) or not offers or has_rival(appointment):
+            raise ChangedMeanwhile(appointment_id)
+        if since and asked_anew([(appointment, since)]):
             raise ChangedMeanwhile(appointment_id)
         answer_by = hold(tx, appointment, offers)
         tx.apply(

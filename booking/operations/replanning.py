@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from peewee import Expression, ForeignKeyField
+
 import solver.problem
 from booking import availability, gateway, replanning
 from booking.availability import STAFF_MAY_WAIVE, Rule
@@ -13,7 +15,7 @@ from booking.models import Appointment, BlockedTime, Client, Replan, ReplanRow, 
 from booking.occupancy import SlotTaken
 from booking.operations.agenda import own_time
 from booking.operations.deciding import OffersOverlap, deny, displace
-from booking.replanning import Allowed, keeps_its_time, options_of
+from booking.replanning import Allowed, asked_anew, is_current, keeps_its_time, options_of, owed
 
 CHANGED = "changed"  # What a row's refusal says when the session is not what it was.
 AT_WORK = (ReplanState.QUEUED, ReplanState.RUNNING)
@@ -25,6 +27,18 @@ class AlreadyPlanned(Exception):
     def __init__(self, replan_id: int) -> None:
         super().__init__(replan_id)
         self.replan_id = replan_id
+
+
+class AlreadyReported(Exception):
+    """All of that time is blocked already; the id leads to where it is."""
+
+    def __init__(self, blocked_id: int) -> None:
+        super().__init__(blocked_id)
+        self.blocked_id = blocked_id
+
+
+class NothingToMove(Exception):
+    """No session has to leave that time."""
 
 
 class TooManySessions(Exception):
@@ -56,6 +70,7 @@ def report_absence(
 
     Raises:
         AlreadyPlanned: some of that time has a plan.
+        AlreadyReported: it is all blocked.
         TooManySessions: divide the time.
     """
     with gateway.change(actor, now=now, key=key) as tx:
@@ -63,6 +78,11 @@ def report_absence(
         earlier = _plan_within(missing, starts_at, ends_at)
         if earlier is not None:
             raise AlreadyPlanned(earlier.id)
+        around = BlockedTime.get_or_none(
+            _blocks(missing), BlockedTime.starts_at <= starts_at, BlockedTime.ends_at >= ends_at
+        )
+        if around is not None:
+            raise AlreadyReported(around.id)
         blocked = BlockedTime.create(
             clinician=missing.clinician_id,
             room=missing.room_id,
@@ -81,7 +101,12 @@ def report_absence(
 def plan_for(
     blocked_id: int, *, allowed: Allowed, actor: Actor, now: datetime, key: Key | None = None
 ) -> Replan:
-    """Queue a plan for what is booked in time that was blocked before; there is one at most."""
+    """Queue a plan for what is booked in time that was blocked before; there is one at most.
+
+    Raises:
+        NothingToMove: a plan would have no session.
+        TooManySessions: it would have more than it can hold.
+    """
     with gateway.change(actor, now=now, key=key) as tx:
         blocked = BlockedTime.get_or_none(
             BlockedTime.id == blocked_id, BlockedTime.removed_at.is_null()
@@ -90,7 +115,23 @@ def plan_for(
             raise NotYours
         own_time(actor, blocked.clinician_id)
         earlier = Replan.get_or_none(Replan.blocked == blocked)
+        if earlier is None and not replanning.hit(blocked, now=now):
+            raise NothingToMove
         return tx.answer(earlier or _queue(blocked, allowed, actor, now))
+
+
+def _blocks(missing: Missing) -> Expression:
+    """The condition that a blocked time still counts, and is about the same person or place."""
+    return (
+        BlockedTime.removed_at.is_null()
+        & _is(BlockedTime.clinician, missing.clinician_id)
+        & _is(BlockedTime.room, missing.room_id)
+        & _is(BlockedTime.location, missing.location_id)
+    )
+
+
+def _is(column: ForeignKeyField, id_: int | None) -> Expression:
+    return column.is_null() if id_ is None else column == id_
 
 
 def _plan_within(missing: Missing, starts_at: datetime, ends_at: datetime) -> Replan | None:
@@ -98,18 +139,9 @@ def _plan_within(missing: Missing, starts_at: datetime, ends_at: datetime) -> Re
         Replan.select()
         .join(BlockedTime)
         .where(
-            BlockedTime.clinician.is_null()
-            if missing.clinician_id is None
-            else BlockedTime.clinician == missing.clinician_id,
-            BlockedTime.room.is_null()
-            if missing.room_id is None
-            else BlockedTime.room == missing.room_id,
-            BlockedTime.location.is_null()
-            if missing.location_id is None
-            else BlockedTime.location == missing.location_id,
+            _blocks(missing),
             BlockedTime.starts_at < ends_at,
             BlockedTime.ends_at > starts_at,
-            BlockedTime.removed_at.is_null(),
         )
         .first()
     )
@@ -221,7 +253,8 @@ def adjust(
         row = ReplanRow.get_or_none(ReplanRow.id == row_id, ReplanRow.replan == replan)
         if row is None:
             raise NotYours
-        if replan.state in AT_WORK or (adjustment is Adjustment.PIN and not row.options):
+        nothing_to_pin = not row.options or not is_current(row)
+        if replan.state in AT_WORK or (adjustment is Adjustment.PIN and nothing_to_pin):
             raise ChangedMeanwhile(replan_id)
         ReplanRow.update(**_COLUMNS[adjustment]).where(ReplanRow.id == row_id).execute()
         return tx.answer(row)
@@ -290,6 +323,8 @@ def _move(row: ReplanRow, actor: Actor, now: datetime, key: Key | None) -> bool:
     except (ChangedMeanwhile, IllegalTransition):
         refusal = [CHANGED]
     with gateway.change(actor, now=now):
+        if refusal and Appointment.get_by_id(row.appointment_id).status is State.OFFERED:
+            return True  # Somebody else approved it a moment before.
         ReplanRow.update(
             refusal=refusal, approved_at=ReplanRow.approved_at if refusal else now
         ).where(ReplanRow.id == row.id).execute()
@@ -298,7 +333,7 @@ def _move(row: ReplanRow, actor: Actor, now: datetime, key: Key | None) -> bool:
 
 def _do(row: ReplanRow, actor: Actor, now: datetime, key: Key | None) -> None:
     slots = tuple(option.slot for option in options_of(row))
-    if not slots:
+    if not slots or asked_anew(owed([row])):
         raise ChangedMeanwhile(row.appointment_id)
     if keeps_its_time(row):
         change_room(row.appointment_id, version=row.version, actor=actor, now=now, key=key)

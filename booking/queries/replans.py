@@ -21,9 +21,12 @@ from booking.models import (
 from booking.replanning import (
     Option,
     Standing,
+    asked_anew,
+    is_current,
     keeps_its_time,
     moving_among,
     options_of,
+    owed,
     standing,
 )
 
@@ -47,6 +50,15 @@ class Line:
     @property
     def to_approve(self) -> bool:
         """Whether approving it would do something."""
+        return self._has_options and is_current(self.row)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether its options were found before something happened to it."""
+        return self._has_options and not is_current(self.row)
+
+    @property
+    def _has_options(self) -> bool:
         return self.standing is Standing.OPEN and bool(self.options) and not self.row.excluded
 
     @property
@@ -78,7 +90,7 @@ class Totals:
 
 
 def lines(replan: Replan, *, now: datetime) -> list[Line]:
-    """The plan's sessions in their order; four queries, however many they are."""
+    """The plan's sessions in their order; five queries, however many they are."""
     rows = list(
         ReplanRow.select(ReplanRow, Appointment, Client, Service, Account)
         .join(Appointment)
@@ -91,7 +103,7 @@ def lines(replan: Replan, *, now: datetime) -> list[Line]:
         .order_by(ReplanRow.starts_at, ReplanRow.id)
     )
     ids = [row.appointment_id for row in rows]
-    moving = moving_among([row.appointment for row in rows])
+    moving, anew = moving_among([row.appointment for row in rows]), asked_anew(owed(rows))
     events = dict(
         tuples(
             History.select(History.appointment, History.event)
@@ -109,7 +121,7 @@ def lines(replan: Replan, *, now: datetime) -> list[Line]:
     return [
         Line(
             row=row,
-            standing=standing(row, replan.blocked, moving=moving, now=now),
+            standing=standing(row, replan.blocked, moving=moving, anew=anew, now=now),
             options=options_of(row),
             last_event=events.get(row.appointment_id, ""),
             held=held.get(row.appointment_id, 0),

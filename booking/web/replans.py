@@ -19,7 +19,9 @@ from booking.operations.replanning import (
     CHANGED,
     Adjustment,
     AlreadyPlanned,
+    AlreadyReported,
     Missing,
+    NothingToMove,
     TooManySessions,
     yours,
 )
@@ -121,13 +123,16 @@ def absence() -> ResponseReturnValue:
     chosen = flat.get(request.form.get("quien") or request.args.get("quien", ""))
     if chosen is None and (request.method == "GET" or "quien" not in request.form):
         chosen = next(iter(flat.values()), None)
-    earlier = None
+    earlier = around = None
     if request.method == "POST":
         try:
             return _report(form, chosen)
         except AlreadyPlanned as planned:
             earlier = planned.replan_id
             form.refuse("dia", _("Ya hay un plan para ese periodo."))
+        except AlreadyReported as reported:
+            around = reported.blocked_id
+            form.refuse("dia", _("Esa ausencia ya está registrada."))
         except TooManySessions:
             form.refuse("dia", str(FAILURES["E12"]))
         except _Refused:
@@ -139,6 +144,7 @@ def absence() -> ResponseReturnValue:
         choices=choices,
         chosen=chosen,
         earlier=earlier,
+        around=around,
         today=now().astimezone(the.zone(None)).date(),
         current=[(_span(the, row), row, plan_id) for row, plan_id in _current()],
     )
@@ -294,6 +300,8 @@ def begin(blocked_id: int) -> ResponseReturnValue:
         replan = operations.plan_for(
             blocked_id, allowed=Allowed(), actor=staff_actor(), now=now(), key=key()
         )
+    except NothingToMove:
+        return problem(409, title=_("Ninguna cita de ese periodo necesita otro horario"))
     except TooManySessions:
         return problem(422, title=str(FAILURES["E12"]))
     return see_other(url_for("replans.show", replan_id=replan.id))

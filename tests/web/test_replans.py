@@ -137,6 +137,13 @@ def test_none_suits_puts_the_session_back_into_the_list_with_the_wish(
     assert "quedará cancelada" in phone.get(f"{url}/ninguno").text
     phone.post(f"{url}/ninguno", data=form)
     assert "Le buscaremos otro" in phone.get(url).text
+    page = clinician.get(plan).text
+    assert "Cambiaron desde la búsqueda" in page
+    assert "Solo los martes" in page
+    assert "Para aprobar" not in page  # What was refused is not offered a second time.
+    assert "Fijar estos horarios" not in page
+    form = {"llave": key_of(clinician.get(plan)), "fila": rows()[0].id, "hacer": "fijar"}
+    assert clinician.post(f"{plan}/ajustar", data=form).status_code == 409
     press(clinician, plan, "buscar", horarios="3")
     planner.run(clock, deadline_seconds=0)
     page = clinician.get(plan).text
@@ -144,6 +151,16 @@ def test_none_suits_puts_the_session_back_into_the_list_with_the_wish(
     assert "Aprobar 1 y avisar al cliente" in page
     assert approve(clinician, plan).status_code == 303
     assert state(sessions[0]) is State.OFFERED
+
+
+def test_a_client_who_asks_anew_after_none_suited_is_listed_apart(
+    clinician, plan, sessions, visitor, ana
+):
+    approve(clinician, plan)
+    phone, url = visitor(ana), f"/citas/{sessions[0].id}/ninguno"
+    phone.post(url, data=fields(phone.get(url), url))
+    request(ana, at(18, 10))
+    assert "El cliente ya pidió otra cita (1)" in clinician.get(plan).text
 
 
 def test_the_button_says_how_many_before_anything_is_sent(clinician, plan, sessions):
@@ -195,7 +212,7 @@ def test_what_became_impossible_stays_and_says_why_and_the_rest_goes(clinician, 
     assert "Cancelada por el cliente" in page
 
 
-def test_a_second_tap_moves_nothing_twice_and_a_second_form_is_told(clinician, plan):
+def test_neither_a_second_tap_nor_a_second_form_moves_anything_twice(clinician, plan):
     page = clinician.get(plan)
     ids = [str(row.id) for row in rows()]
     form = fields(page, f"{plan}/aprobar") | {"fila": ids}
@@ -203,9 +220,18 @@ def test_a_second_tap_moves_nothing_twice_and_a_second_form_is_told(clinician, p
     assert (first.status_code, again.status_code) == (303, 303)
     other = form | {"llave": key_of(clinician.get(plan))}
     late = clinician.post(f"{plan}/aprobar", data=other)
+    assert late.status_code == 303  # What it asks for is so already.
+    assert "Esperan la respuesta del cliente (2)" in clinician.get(plan).text
+    assert OutboxMessage.select().where(OutboxMessage.kind == "session_displaced").count() == 2
+
+
+def test_a_tap_that_moves_nothing_says_so(clinician, plan, sessions):
+    page = clinician.get(plan)
+    cancel(sessions[0].id, account=sessions[0].account, now=at(1, 9))
+    form = fields(page, f"{plan}/aprobar") | {"fila": str(rows()[0].id), "promesa": "1"}
+    late = clinician.post(f"{plan}/aprobar", data=form)
     assert late.status_code == 409
     assert "Ninguna de las citas que marcó se pudo mover." in late.text
-    assert OutboxMessage.select().where(OutboxMessage.kind == "session_displaced").count() == 2
 
 
 def test_a_plan_that_was_searched_anew_is_not_approved_as_it_was_seen(clinician, plan, clock):
@@ -273,6 +299,35 @@ def test_nothing_hit_says_so_and_the_block_stays_until_it_is_taken_away(clinicia
     assert "No hay citas en ese periodo. El bloqueo se mantiene" in page
     assert "Quitar el bloqueo" in page
     assert Replan.select().count() == 0
+
+
+@pytest.mark.parametrize(
+    "sent", [THURSDAY, {"cuando": "horas", "dia": "2027-03-04", "desde": "10:00", "hasta": "12:00"}]
+)
+def test_an_absence_is_reported_once(clinician, sent):
+    first = report(clinician, **THURSDAY)
+    answer = report(clinician, motivo="Gripe", **sent)
+    assert answer.status_code == 422
+    assert "Esa ausencia ya está registrada." in answer.text
+    assert f'href="{first.location}"' in answer.text
+    assert "Gripe" in answer.text
+    assert BlockedTime.select().count() == 1
+    longer = {"cuando": "dias", "dia": "2027-03-04", "hasta_dia": "2027-03-05"}
+    assert report(clinician, **longer).status_code == 303
+
+
+def test_time_in_which_nothing_is_booked_gets_no_plan(clinician):
+    url = report(clinician, **THURSDAY).location
+    answer = clinician.post(f"{url}/plan", data={"llave": key_of(clinician.get(url))})
+    assert answer.status_code == 409
+    assert "Ninguna cita de ese periodo necesita otro horario" in answer.text
+    assert Replan.select().count() == 0
+
+
+def test_a_plan_with_nothing_left_to_place_is_not_searched_again(clinician, plan):
+    assert "Buscar de nuevo" in clinician.get(plan).text
+    approve(clinician, plan)
+    assert "Buscar de nuevo" not in clinician.get(plan).text
 
 
 def test_a_second_plan_for_the_same_time_leads_to_the_first(clinician, plan):

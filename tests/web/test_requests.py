@@ -1,12 +1,15 @@
 """«Solicitudes» as a clinician uses it: the inbox, accepting, denying with other times, undoing."""
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from werkzeug.test import TestResponse
 
-from booking import gateway, solving
+import solver
+from booking import alternatives, gateway, solving
+from booking.alternatives import Search
 from booking.availability import count_free, plan
 from booking.lifecycle import State
 from booking.models import (
@@ -181,6 +184,27 @@ def test_proposals_that_may_not_be_the_best_say_so(clinician, ana):
         page = clinician.get(DENY.format(asked.id)).text
     assert "Propuestas rápidas; puede haber mejores." in page
     assert "Denegar y ofrecer 3 horarios" in page
+
+
+def test_a_search_that_fails_says_so_and_offers_nothing(clinician, ana, caplog):
+    asked = request(ana)
+    Practice.update(grid_minutes=7, revision=Practice.revision + 1).execute()
+    page = clinician.get(DENY.format(asked.id))
+    assert page.status_code == 200
+    assert "La búsqueda de horarios falló" in page.text
+    assert "No hay horarios libres" not in page.text
+    assert "Denegar sin ofrecer horarios" in page.text
+    assert "no search for appointment" in caplog.text
+
+
+def test_proposals_that_do_not_hold_are_never_shown(ana):
+    asked = request(ana)
+    problem = alternatives.problem_for(plan(), asked, Search(), now=NOW)
+    good = solver.greedy(problem)
+    first = good.proposals[0]
+    wrong = replace(good, proposals=(replace(first, start=first.start + 1), *good.proposals[1:]))
+    assert alternatives.sound(problem, [wrong, good]) is good
+    assert alternatives.sound(problem, [wrong, wrong]) is None
 
 
 def test_a_solver_that_was_killed_costs_no_page(clinician, ana):
