@@ -65,6 +65,7 @@ def _plan_words() -> dict[str, object]:
 
 
 LONGEST = timedelta(days=62)
+MOST_OPENED = 3
 STAGES = {
     "candidates": _l("Buscando los horarios posibles"),
     "greedy": _l("Armando un primer plan"),
@@ -361,9 +362,10 @@ def _ticked(found: list[Line]) -> list[Line]:
 
 def _gap_percent(replan: Replan) -> int | None:
     """By how much a better plan could cost less at most; None when nothing is known."""
-    if not replan.objective or replan.bound is None:
-        return None
-    return -(-100 * (replan.objective - replan.bound) // replan.objective)
+    at_work = replan.state in AT_WORK
+    objective = replan.progress.get("objective") if at_work else replan.objective
+    bound = replan.progress.get("bound") if at_work else replan.bound
+    return -(-100 * (objective - bound) // objective) if objective and bound is not None else None
 
 
 def _why(line: Line) -> str:
@@ -372,16 +374,15 @@ def _why(line: Line) -> str:
     if explanation is None:
         return _("No encontramos otro horario con lo que permitió.")
     opened = [
-        f"{', '.join(str(words.RELAXED[g]) for g in groups)}: {each['starts']}"
+        (each["starts"], [str(words.RELAXED[Group(name)]) for name in each["groups"]])
         for each in explanation["relaxations"]
-        if (groups := [Group(name) for name in each["groups"]])
-        and all(g in words.RELAXED for g in groups)
+        if all(Group(name) in words.RELAXED for name in each["groups"])
     ]
     if not opened:
         return _("No hay ningún otro horario posible.")
-    return _(
-        "Con lo que permitió no hay horario; habría: %(opened)s.", opened="; ".join(opened[:3])
-    )
+    first, *others = opened[:MOST_OPENED]
+    told = "; ".join([words.times_open(*first), *(words.also_open(*each) for each in others)])
+    return _("Con lo que permitió no hay horario. %(opened)s.", opened=told)
 
 
 def _refused(names: list[str]) -> str:

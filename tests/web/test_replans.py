@@ -163,6 +163,46 @@ def test_a_client_who_asks_anew_after_none_suited_is_listed_apart(
     assert "El cliente ya pidió otra cita (1)" in clinician.get(plan).text
 
 
+@pytest.mark.parametrize(
+    ("opens", "told"),
+    [
+        ([], "No hay ningún otro horario posible."),
+        ([(["agenda"], 5)], "No hay ningún otro horario posible."),
+        ([(["location"], 1)], "En otro consultorio hay 1 horario."),
+        (
+            [(["location"], 48), (["modality"], 12), (["absence"], 9)],
+            "En otro consultorio hay 48 horarios; por videollamada, 12.",
+        ),
+        (
+            [(["dates", "clinician"], 2), (["max_day", "modality"], 1)],
+            "En otras fechas y con otro profesional, hay 2 horarios;"
+            " con más sesiones por día y por videollamada, 1.",
+        ),
+        ([(["room"], 3), (["held"], 1)], "Con otra sala hay 3 horarios; entre los que se guardan"),
+    ],
+)
+def test_a_session_without_a_place_says_what_would_open_one(clinician, plan, opens, told):
+    relaxations = [{"groups": groups, "starts": starts} for groups, starts in opens]
+    ReplanRow.update(options=[], explanation={"relaxations": relaxations}).execute()
+    begin = "" if told.startswith("No ") else "Con lo que permitió no hay horario. "
+    assert f"<p>{begin}{told}" in clinician.get(plan).text
+
+
+@pytest.mark.parametrize(
+    ("objective", "bound", "told"),
+    [(200, 190, "podría mejorar, como mucho, un 5 %"), (200, 200, ""), (200, 0, ""), (None, 0, "")],
+)
+def test_a_search_tells_how_much_better_its_plan_could_become(
+    clinician, sessions, objective, bound, told
+):
+    url = report(clinician, **THURSDAY).location
+    news = {"stage": "fixing", "requests": 2, "placed": 2, "objective": objective, "bound": bound}
+    Replan.update(state=ReplanState.RUNNING.value, progress=news).execute()
+    page = clinician.get(url).text
+    assert "2 de 2 citas ya tienen otro horario." in page
+    assert ("podría mejorar" in page, told in page) == (bool(told), True)
+
+
 def test_the_button_says_how_many_before_anything_is_sent(clinician, plan, sessions):
     one = str(rows()[0].id)
     page = approve(clinician, plan, fila=[one])
