@@ -459,6 +459,18 @@ def test_pending_requests_are_denied_with_offers_and_a_move_under_way_is_listed_
     assert "slots_offered" in kinds
 
 
+def test_whoever_is_offered_one_slot_reads_of_one(clinician, sessions, clock, visitor, ana):
+    url = str(report(clinician, horarios="1", **THURSDAY).location)
+    planner.run(clock, deadline_seconds=0)
+    approve(clinician, url)
+    phone, url = visitor(ana), f"/citas/{sessions[0].id}"
+    page = phone.get(url).text
+    assert "le ofrece este horario" in page.split("<h1")[1]
+    assert "Este horario ya está guardado para usted." in page
+    assert "stos horarios" not in page
+    assert "<title>Este horario no me sirve" in phone.get(f"{url}/ninguno").text
+
+
 def test_whoever_has_no_address_has_to_be_told_by_telephone(clinician, ana, ines, clock):
     session = confirmed_session(ana, ines, at(4, 10))
     Appointment.update(account=None).where(Appointment.id == session.id).execute()
