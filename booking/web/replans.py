@@ -54,6 +54,8 @@ def _plan_words() -> dict[str, object]:
         "zone_at": lambda slot: the.zone(slot.clinician_location_id or slot.location_id),
         "name_of": lambda blocked: _name(the, blocked),
         "when": _when,
+        "day": _day,
+        "moment": _moment,
         "reasons": words.reasons,
         "why": _why,
         "refused": _refused,
@@ -265,22 +267,34 @@ def _when(span: Span) -> str:
         final = last.date() - timedelta(days=1)
         if not first.hour and not first.minute:
             if first.date() == final:
-                return _("El %(day)s, todo el día.", day=say().short_day(final))
+                return _("El %(day)s, todo el día.", day=_day(final))
             return _(
                 "Del %(first)s, al %(last)s: días enteros.",
-                first=say().short_day(first.date()),
-                last=say().short_day(final),
+                first=_day(first.date()),
+                last=_day(final),
             )
         if first.date() == final:
-            since = say().short_moment(span.starts_at, span.zone)
+            since = _moment(span.starts_at, span.zone)
             return stop_once(_("Desde el %(since)s, hasta que acabe el día.", since=since))
     return stop_once(
         _(
             "Del %(start)s al %(end)s.",
-            start=say().short_moment(span.starts_at, span.zone),
-            end=say().short_moment(span.ends_at, span.zone),
+            start=_moment(span.starts_at, span.zone),
+            end=_moment(span.ends_at, span.zone),
         )
     )
+
+
+def _day(day: date) -> str:
+    """Written with its year, unless it is this one."""
+    this_year = now().astimezone(plan().zone(None)).year
+    return say().short_day(day) if day.year == this_year else say().day(day)
+
+
+def _moment(when: datetime, zone: ZoneInfo) -> str:
+    """The same with the time."""
+    same_year = when.astimezone(zone).year == now().astimezone(zone).year
+    return say().short_moment(when, zone) if same_year else say().moment(when, zone)
 
 
 def _name(the: Plan, blocked: BlockedTime) -> str:

@@ -333,6 +333,16 @@ def test_what_makes_no_sense_is_refused_and_what_was_typed_stays(clinician, sent
     assert BlockedTime.select().count() == 0
 
 
+def test_a_date_in_another_year_is_written_with_its_year(clinician, sessions, clock):
+    report(clinician, **THURSDAY)
+    clock.set(at(1, 9).replace(year=2026, month=12, day=28))
+    assert "El jueves, 4 de marzo de 2027, todo el día." in clinician.get(ABSENCE).text
+    page = clinician.get(f"/agenda/planes/{Replan.get().id}").text
+    assert "jueves, 4 de marzo de 2027, a las 10:00" in page
+    clock.set(at(1, 9))
+    assert "de 2027" not in clinician.get(ABSENCE).text
+
+
 def test_nothing_hit_says_so_and_the_block_stays_until_it_is_taken_away(clinician):
     answer = report(clinician, **THURSDAY)
     page = clinician.get(answer.location).text
