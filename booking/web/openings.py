@@ -114,5 +114,5 @@ def _without_room(the: Plan, relaxation: Relaxation) -> Iterator[str]:
         parts.setdefault(the.locations[int(count.location or 0)], set()).add(count.daypart)
     for place, names in parts.items():
         told = [str(words.OFTEN[part.name]) for part in DAYPARTS if part.name in names]
-        when = _(" y ").join(told)
+        when = words.together(told)
         yield _("Sin sala libre en %(place)s %(when)s.", place=place.name, when=when)

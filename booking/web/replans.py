@@ -54,6 +54,8 @@ def _plan_words() -> dict[str, object]:
         "zone_at": lambda slot: the.zone(slot.clinician_location_id or slot.location_id),
         "name_of": lambda blocked: _name(the, blocked),
         "when": _when,
+        "day": _day,
+        "moment": _moment,
         "reasons": words.reasons,
         "why": _why,
         "refused": _refused,
@@ -65,6 +67,7 @@ def _plan_words() -> dict[str, object]:
 
 
 LONGEST = timedelta(days=62)
+MOST_OPENED = 3
 STAGES = {
     "candidates": _l("Buscando los horarios posibles"),
     "greedy": _l("Armando un primer plan"),
@@ -264,22 +267,34 @@ def _when(span: Span) -> str:
         final = last.date() - timedelta(days=1)
         if not first.hour and not first.minute:
             if first.date() == final:
-                return _("El %(day)s, todo el día.", day=say().short_day(final))
+                return _("El %(day)s, todo el día.", day=_day(final))
             return _(
                 "Del %(first)s, al %(last)s: días enteros.",
-                first=say().short_day(first.date()),
-                last=say().short_day(final),
+                first=_day(first.date()),
+                last=_day(final),
             )
         if first.date() == final:
-            since = say().short_moment(span.starts_at, span.zone)
+            since = _moment(span.starts_at, span.zone)
             return stop_once(_("Desde el %(since)s, hasta que acabe el día.", since=since))
     return stop_once(
         _(
             "Del %(start)s al %(end)s.",
-            start=say().short_moment(span.starts_at, span.zone),
-            end=say().short_moment(span.ends_at, span.zone),
+            start=_moment(span.starts_at, span.zone),
+            end=_moment(span.ends_at, span.zone),
         )
     )
+
+
+def _day(day: date) -> str:
+    """Written with its year, unless it is this one."""
+    this_year = now().astimezone(plan().zone(None)).year
+    return say().short_day(day) if day.year == this_year else say().day(day)
+
+
+def _moment(when: datetime, zone: ZoneInfo) -> str:
+    """The same with the time."""
+    same_year = when.astimezone(zone).year == now().astimezone(zone).year
+    return say().short_moment(when, zone) if same_year else say().moment(when, zone)
 
 
 def _name(the: Plan, blocked: BlockedTime) -> str:
@@ -361,9 +376,10 @@ def _ticked(found: list[Line]) -> list[Line]:
 
 def _gap_percent(replan: Replan) -> int | None:
     """By how much a better plan could cost less at most; None when nothing is known."""
-    if not replan.objective or replan.bound is None:
-        return None
-    return -(-100 * (replan.objective - replan.bound) // replan.objective)
+    at_work = replan.state in AT_WORK
+    objective = replan.progress.get("objective") if at_work else replan.objective
+    bound = replan.progress.get("bound") if at_work else replan.bound
+    return -(-100 * (objective - bound) // objective) if objective and bound is not None else None
 
 
 def _why(line: Line) -> str:
@@ -372,16 +388,15 @@ def _why(line: Line) -> str:
     if explanation is None:
         return _("No encontramos otro horario con lo que permitió.")
     opened = [
-        f"{', '.join(str(words.RELAXED[g]) for g in groups)}: {each['starts']}"
+        (each["starts"], [str(words.RELAXED[Group(name)]) for name in each["groups"]])
         for each in explanation["relaxations"]
-        if (groups := [Group(name) for name in each["groups"]])
-        and all(g in words.RELAXED for g in groups)
+        if all(Group(name) in words.RELAXED for name in each["groups"])
     ]
     if not opened:
         return _("No hay ningún otro horario posible.")
-    return _(
-        "Con lo que permitió no hay horario; habría: %(opened)s.", opened="; ".join(opened[:3])
-    )
+    first, *others = opened[:MOST_OPENED]
+    told = "; ".join([words.times_open(*first), *(words.also_open(*each) for each in others)])
+    return _("Con lo que permitió no hay horario. %(opened)s.", opened=told)
 
 
 def _refused(names: list[str]) -> str:

@@ -176,8 +176,8 @@ RELAXED = INSTEAD | {
     Group.LOCATION: _l("en otro consultorio"),
     Group.DATES: _l("en otras fechas"),
     Group.HORIZON: _l("más adelante"),
-    Group.ROOM: _l("si hubiera otra sala"),
-    Group.HELD: _l("si se liberan los que esperan respuesta"),
+    Group.ROOM: _l("con otra sala"),
+    Group.HELD: _l("entre los que se guardan para otros clientes"),
     Group.MAX_DAY: _l("con más sesiones por día"),
     Group.NOTICE: _l("con menos anticipación"),
 }
@@ -204,9 +204,20 @@ def in_place(place: Location) -> str:
     return _("en %(place)s", place=place.name)
 
 
+def together(things: list[str]) -> str:
+    """«si busca más días, a otras horas del día y por videollamada»."""
+    *others, last = things
+    return _(" y ").join([", ".join(others), last]) if others else last
+
+
+def also_open(count: int, how: list[str]) -> str:
+    """The same after another: «por videollamada, 12»."""
+    return _("%(how)s, %(n)s", how=together(how), n=count)
+
+
 def times_open(count: int, how: list[str]) -> str:
-    """«En Consultorio Norte, con otro profesional, hay 3 horarios»."""
-    told = ", ".join(how) + ("," if len(how) > 1 else "")
+    """«En Consultorio Norte y con otro profesional, hay 3 horarios»."""
+    told = together(how) + ("," if len(how) > 1 else "")
     return ngettext(
         "%(how)s hay %(n)s horario",
         "%(how)s hay %(n)s horarios",

@@ -163,6 +163,46 @@ def test_a_client_who_asks_anew_after_none_suited_is_listed_apart(
     assert "El cliente ya pidió otra cita (1)" in clinician.get(plan).text
 
 
+@pytest.mark.parametrize(
+    ("opens", "told"),
+    [
+        ([], "No hay ningún otro horario posible."),
+        ([(["agenda"], 5)], "No hay ningún otro horario posible."),
+        ([(["location"], 1)], "En otro consultorio hay 1 horario."),
+        (
+            [(["location"], 48), (["modality"], 12), (["absence"], 9)],
+            "En otro consultorio hay 48 horarios; por videollamada, 12.",
+        ),
+        (
+            [(["dates", "clinician"], 2), (["max_day", "modality"], 1)],
+            "En otras fechas y con otro profesional, hay 2 horarios;"
+            " con más sesiones por día y por videollamada, 1.",
+        ),
+        ([(["room"], 3), (["held"], 1)], "Con otra sala hay 3 horarios; entre los que se guardan"),
+    ],
+)
+def test_a_session_without_a_place_says_what_would_open_one(clinician, plan, opens, told):
+    relaxations = [{"groups": groups, "starts": starts} for groups, starts in opens]
+    ReplanRow.update(options=[], explanation={"relaxations": relaxations}).execute()
+    begin = "" if told.startswith("No ") else "Con lo que permitió no hay horario. "
+    assert f"<p>{begin}{told}" in clinician.get(plan).text
+
+
+@pytest.mark.parametrize(
+    ("objective", "bound", "told"),
+    [(200, 190, "podría mejorar, como mucho, un 5 %"), (200, 200, ""), (200, 0, ""), (None, 0, "")],
+)
+def test_a_search_tells_how_much_better_its_plan_could_become(
+    clinician, sessions, objective, bound, told
+):
+    url = report(clinician, **THURSDAY).location
+    news = {"stage": "fixing", "requests": 2, "placed": 2, "objective": objective, "bound": bound}
+    Replan.update(state=ReplanState.RUNNING.value, progress=news).execute()
+    page = clinician.get(url).text
+    assert "2 de 2 citas ya tienen otro horario." in page
+    assert ("podría mejorar" in page, told in page) == (bool(told), True)
+
+
 def test_the_button_says_how_many_before_anything_is_sent(clinician, plan, sessions):
     one = str(rows()[0].id)
     page = approve(clinician, plan, fila=[one])
@@ -293,6 +333,16 @@ def test_what_makes_no_sense_is_refused_and_what_was_typed_stays(clinician, sent
     assert BlockedTime.select().count() == 0
 
 
+def test_a_date_in_another_year_is_written_with_its_year(clinician, sessions, clock):
+    report(clinician, **THURSDAY)
+    clock.set(at(1, 9).replace(year=2026, month=12, day=28))
+    assert "El jueves, 4 de marzo de 2027, todo el día." in clinician.get(ABSENCE).text
+    page = clinician.get(f"/agenda/planes/{Replan.get().id}").text
+    assert "jueves, 4 de marzo de 2027, a las 10:00" in page
+    clock.set(at(1, 9))
+    assert "de 2027" not in clinician.get(ABSENCE).text
+
+
 def test_nothing_hit_says_so_and_the_block_stays_until_it_is_taken_away(clinician):
     answer = report(clinician, **THURSDAY)
     page = clinician.get(answer.location).text
@@ -417,6 +467,18 @@ def test_pending_requests_are_denied_with_offers_and_a_move_under_way_is_listed_
     assert state(session) is State.CONFIRMED
     kinds = {m.kind for m in OutboxMessage.select().where(OutboxMessage.appointment == waiting)}
     assert "slots_offered" in kinds
+
+
+def test_whoever_is_offered_one_slot_reads_of_one(clinician, sessions, clock, visitor, ana):
+    url = str(report(clinician, horarios="1", **THURSDAY).location)
+    planner.run(clock, deadline_seconds=0)
+    approve(clinician, url)
+    phone, url = visitor(ana), f"/citas/{sessions[0].id}"
+    page = phone.get(url).text
+    assert "le ofrece este horario" in page.split("<h1")[1]
+    assert "Este horario ya está guardado para usted." in page
+    assert "stos horarios" not in page
+    assert "<title>Este horario no me sirve" in phone.get(f"{url}/ninguno").text
 
 
 def test_whoever_has_no_address_has_to_be_told_by_telephone(clinician, ana, ines, clock):

@@ -22,6 +22,7 @@ from booking.models import (
     Room,
 )
 from booking.operations import ask, block_time, cancel, decline_offers, take_offer
+from booking.web.words import times_open
 from tests.builders import NOW, at, confirmed_session, own_client, request, wish
 from tests.conftest import add_minor
 
@@ -479,6 +480,15 @@ def test_a_tap_takes_away_what_was_narrowed(clinician, ana):
     assert 'name="no_antes" type="time" value=""' in part.text
     assert 'name="desde" type="date" value="2027-03-02"' in part.text
     assert '<legend tabindex="-1" autofocus>' in part.text
+
+
+def test_taps_that_widen_in_two_ways_say_so_in_one_sentence(app):
+    ways = ["si busca más días", "a otras horas del día"]
+    with app.test_request_context():
+        assert times_open(1, ways[:1]) == "Si busca más días hay 1 horario"
+        assert times_open(48, ways) == "Si busca más días y a otras horas del día, hay 48 horarios"
+        three = times_open(2, [*ways, "por videollamada"])
+    assert three.startswith("Si busca más días, a otras horas del día y por videollamada, hay 2 ")
 
 
 def test_a_day_too_short_for_five_says_so_and_offers_more_days(clinician, ana):
