@@ -16,7 +16,7 @@ from solver import constraints, model
 from solver.candidates import places
 from solver.objective import Candidate, View, total
 from solver.problem import Block, BusyKind, Modality, Weights
-from solver.proposal import Reason, Status
+from solver.proposal import Reason, Status, Swap
 from solver.single import _cheapest_first, _options, first_fit
 from tests.solver.worlds import (
     CENTRO,
@@ -96,6 +96,18 @@ def test_proposals_count_towards_the_daily_maximum():
     two = candidate(problem, "09:00"), candidate(problem, "12:00")
     assert together(rule, *two)
     assert not together(rule, *two, candidate(problem, "15:00"))
+
+
+def test_a_session_is_not_sent_to_two_rooms_at_once():
+    """For the proposal at nine to one, for that at eleven to another: no other rule minds."""
+    row = busy("2027-03-02 08:00", "2027-03-02 12:00", clinician=None, room="c1")
+    problem = world(busy=(row,), rooms=(room(), room(id="c2"), room(id="c3")))
+    place = places(problem, request())[0]
+    nine, eleven = (candidate(problem, hour, place) for hour in ("09:00", "11:00"))
+    to_c2, to_c3 = (Swap(row.ref, name) for name in ("c2", "c3"))
+    both = [replace(nine, room="c1", swaps=(to_c2,)), replace(eleven, room="c1", swaps=(to_c3,))]
+    assert constraints.limits(both) == [constraints.Limit((0, 1), 1)]
+    assert constraints.limits([both[0], replace(eleven, room="c1")]) == []
 
 
 @pytest.mark.parametrize("rule", constraints.ALL)

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 import solver
 from solver.candidates import Rule, free_starts, room_for
-from solver.constraints import swap_each_session_once
-from solver.objective import View
 from solver.problem import Busy, BusyKind, Modality, Outage, Window
 from solver.proposal import Reason, Swap
 from solver.rooms import MOST_SWAPS
@@ -172,16 +170,6 @@ def test_one_swap_serves_one_proposal():
     result = solver.propose(problem)
     assert len(result.proposals) == 1
     assert solver.check(problem, result) == []
-
-
-def test_nobody_is_sent_to_one_room_for_one_proposal_and_to_another_for_the_next():
-    problem = couch_world(ROW)
-    view = View(problem, problem.requests[0], HERE)
-    here = replace(view.candidate(TEN), swaps=(Swap("c1", "c2"),))
-    there = replace(view.candidate(TEN), swaps=(Swap("c1", "c3"),))
-    other = replace(view.candidate(TEN), swaps=(Swap("c9", "c3"),))
-    assert [limit.most for limit in swap_each_session_once([here, there])] == [1]
-    assert all(len(limit.members) == 1 for limit in swap_each_session_once([here, other]))
 
 
 def test_the_next_request_finds_the_rooms_as_the_one_before_left_them():
