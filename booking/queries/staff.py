@@ -355,6 +355,23 @@ def nearest(items: list[Item], wish: Wish, starts_at: datetime) -> list[Item]:
     return sorted(found, key=lambda item: abs(item.starts_at - starts_at))
 
 
+def is_closed(wish: Wish, starts_at: datetime) -> bool:
+    """Whether the office of a wish is closed for some of the time, whoever would come."""
+    ends_at = starts_at + timedelta(minutes=plan().services[wish.service_id].minutes)
+    found: bool = (
+        wish.location_id is not None
+        and BlockedTime.select()
+        .where(
+            BlockedTime.location == wish.location_id,
+            BlockedTime.starts_at < ends_at,
+            BlockedTime.ends_at > starts_at,
+            BlockedTime.removed_at.is_null(),
+        )
+        .exists()
+    )
+    return found
+
+
 def blocked_time(actor: Actor, blocked_id: int) -> BlockedTime:
     """One blocked time in this actor's scope.
 

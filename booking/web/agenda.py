@@ -74,9 +74,12 @@ def why_not(taken: NotFree | SlotTaken, wish: Wish, starts_at: datetime) -> str:
 
 def _told(rules: tuple[Rule, ...], wish: Wish, starts_at: datetime, near: list[Item]) -> list[str]:
     """A sentence for each reason, with what the time collides with."""
+    closed = Rule.ABSENCE in rules and queries.is_closed(wish, starts_at)
     told = [
         _collision(wish, starts_at, near)
         if rule in (Rule.AGENDA_CONFIRMED, Rule.AGENDA_HELD)
+        else _("El consultorio está cerrado a esa hora.")
+        if closed and rule is Rule.ABSENCE
         else str(words.STAFF_NOT_FREE[rule])
         for rule in rules
         if rule in words.STAFF_NOT_FREE or rule in (Rule.AGENDA_CONFIRMED, Rule.AGENDA_HELD)

@@ -451,6 +451,17 @@ def test_a_manager_closes_a_room_and_an_office(visitor, manager, sessions, clock
     assert "Cerrado: Consultorio Centro" in boss.get("/agenda?semana=2027-03-04").text
 
 
+def test_a_closed_office_is_told_apart_from_a_clinician_who_is_away(visitor, manager):
+    boss = visitor(manager)
+    times = "/agenda/horas?profesional=ines&dia=2027-03-04&hora=10:00"
+    report(boss, quien="consultorio:centro", **THURSDAY)
+    assert "El consultorio está cerrado a esa hora." in boss.get(times).text
+    report(boss, quien="ines", **THURSDAY | {"dia": "2027-03-05"})
+    page = boss.get(times.replace("03-04", "03-05")).text
+    assert "Ese horario está bloqueado en la agenda." in page
+    assert "cerrado a esa hora" not in page
+
+
 def test_pending_requests_are_denied_with_offers_and_a_move_under_way_is_listed_apart(
     clinician, ana, bruno, ines, clock
 ):
