@@ -69,6 +69,8 @@ class Alternatives:
     """The facts that it saw; None: no room could ever hold the session, or the search failed."""
     input_hash: str = ""
     """Names these facts, to tell afterwards on what a decision rested."""
+    explanation: solver.Explanation | None = None
+    """Why there are none; the search that found none has told already."""
     failed: bool = False
     """There may be slots, but the search for them went wrong, which is in the log."""
 
@@ -94,6 +96,7 @@ def propose(appointment: Appointment, search: Search, *, now: datetime) -> Alter
         proven=result.proven,
         problem=problem,
         input_hash=result.input_hash,
+        explanation=next((unplaced.explanation for unplaced in result.unplaced), None),
     )
 
 

@@ -400,26 +400,42 @@ def _read_span(form: Form, the: Plan, clinician: Clinician) -> tuple[datetime, d
     """From when until when, both in the zone of the office where the day begins."""
     first = form.day("dia", required=_("Elija el día."))
     last = form.day("hasta_dia", required="") if form.get("hasta_dia") else first
-    if form.checked("todo"):
-        opens, closes = 0, 24 * 60
-    else:
-        opens = form.minute("desde", required=_("Escriba desde qué hora.")) or 0
-        closes = form.minute("hasta", required=_("Escriba hasta qué hora.")) or 0
-    if form.errors or first is None or last is None:
-        return None
-    today = now().astimezone(the.zone(None)).date()
-    if abs(first - today) > FARTHEST or abs(last - today) > FARTHEST:
-        form.refuse("dia", _("Esa fecha está demasiado lejos. Revise el año."))
+    opens, closes = (0, 24 * 60) if form.checked("todo") else read_hours(form)
+    if form.errors or first is None or last is None or is_far(form, first, last):
         return None
     zone = queries.zone_on(the, clinician.id, first)
     start, end = wall(first, opens, zone), wall(last, closes, zone)
+    too_long = _("Bloquee un año como máximo.")
+    judge_span(form, start, end, ends="hasta", longest=LONGEST_BLOCK, too_long=too_long)
+    return start, end
+
+
+def read_hours(form: Form) -> tuple[int, int]:
+    """From which minute of the day until which; what is missing is noted in the form."""
+    opens = form.minute("desde", required=_("Escriba desde qué hora.")) or 0
+    closes = form.minute("hasta", required=_("Escriba hasta qué hora.")) or 0
+    return opens, closes
+
+
+def is_far(form: Form, *days: date) -> bool:
+    """Whether one of the days is so far away that the year must be wrong; the form says so."""
+    today = now().astimezone(plan().zone(None)).date()
+    far = any(abs(day - today) > FARTHEST for day in days)
+    if far:
+        form.refuse("dia", _("Esa fecha está demasiado lejos. Revise el año."))
+    return far
+
+
+def judge_span(
+    form: Form, start: datetime, end: datetime, *, ends: str, longest: timedelta, too_long: str
+) -> None:
+    """Note in the form what keeps a stretch from being blocked; `ends` is the field of its end."""
     if end <= start:
-        form.refuse("hasta", _("El final debe ser posterior al comienzo."))
+        form.refuse(ends, _("El final debe ser posterior al comienzo."))
     elif end <= now():
         form.refuse("dia", _("Ese horario ya pasó."))
-    elif end - start > LONGEST_BLOCK:
-        form.refuse("hasta_dia", _("Bloquee un año como máximo."))
-    return start, end
+    elif end - start > longest:
+        form.refuse("hasta_dia", too_long)
 
 
 @dataclass(frozen=True, slots=True)

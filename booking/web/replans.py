@@ -31,7 +31,7 @@ from booking.queries.replans import Line
 from booking.replanning import MOST_OPTIONS, Allowed, Standing, allowed_by
 from booking.web import words
 from booking.web.access import for_staff, staff_actor
-from booking.web.agenda import FARTHEST, Span, staff_words
+from booking.web.agenda import Span, is_far, judge_span, read_hours, staff_words
 from booking.web.errors import problem
 from booking.web.forms import Form, key
 from booking.web.fragments import render, see_other
@@ -194,35 +194,24 @@ def _read_span(form: Form, missing: Missing) -> tuple[datetime, datetime] | None
         return None
     first = today if when == "hoy" else form.day("dia", required=_("Elija el día."))
     last = form.day("hasta_dia", required=_("Elija el último día.")) if when == "dias" else first
-    opens, closes = 0, 24 * 60
-    if when == "horas":
-        opens = form.minute("desde", required=_("Escriba desde qué hora.")) or 0
-        closes = form.minute("hasta", required=_("Escriba hasta qué hora.")) or 0
-    if form.errors or first is None or last is None:
-        return None
-    if abs(first - today) > FARTHEST or abs(last - today) > FARTHEST:
-        form.refuse("dia", _("Esa fecha está demasiado lejos. Revise el año."))
+    opens, closes = read_hours(form) if when == "horas" else (0, 24 * 60)
+    if form.errors or first is None or last is None or is_far(form, first, last):
         return None
     zone = _zone(the, missing, first)
     start, end = wall(first, opens, zone), wall(last, closes, zone)
     if when == "hoy":
         start = now().replace(second=0, microsecond=0)
-    _judge(form, start, end, several=when == "dias")
+    judge_span(
+        form,
+        start,
+        end,
+        ends="hasta_dia" if when == "dias" else "hasta",
+        longest=LONGEST,
+        too_long=_(
+            "Elija dos meses como máximo. Para más tiempo, bloquee el horario en la agenda."
+        ),
+    )
     return start, end
-
-
-def _judge(form: Form, start: datetime, end: datetime, *, several: bool) -> None:
-    if end <= start:
-        form.refuse(
-            "hasta_dia" if several else "hasta", _("El final debe ser posterior al comienzo.")
-        )
-    elif end <= now():
-        form.refuse("dia", _("Ese horario ya pasó."))
-    elif end - start > LONGEST:
-        form.refuse(
-            "hasta_dia",
-            _("Elija dos meses como máximo. Para más tiempo, bloquee el horario en la agenda."),
-        )
 
 
 def _zone(the: Plan, missing: Missing, day: date) -> ZoneInfo:

@@ -230,7 +230,7 @@ class Denial:
         problem = self.found.problem
         if problem is None or len(self.found.found) >= PROPOSALS:
             return None
-        (explanation,) = solver.explain(problem)
+        explanation = self.found.explanation or solver.explain(problem)[0]
         return openings(plan(), self.row, explanation)
 
     @property
