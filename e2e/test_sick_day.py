@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
+from booking import invariants
 from booking.models import Account
 from e2e.conftest import make_client
 from e2e.pages.appointments import AppointmentsPage
@@ -13,7 +14,6 @@ from e2e.pages.portal import PortalPage
 from e2e.pages.replans import ReplanPage
 from e2e.pages.staff import StaffPage
 from e2e.site import Site, text_of
-from tests import invariants
 from tests.builders import at, confirmed_session
 
 pytestmark = pytest.mark.e2e

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from booking import availability, gateway, practice_file
+from booking import availability, gateway, invariants, practice_file
 from booking.availability import STAFF_MAY_WAIVE, NotFree, Slot, Wish
 from booking.gateway import Actor, ChangedMeanwhile, NotYours
 from booking.lifecycle import Event, IllegalTransition, State
@@ -49,7 +49,6 @@ from booking.operations.requesting import (
     OfferGone,
     TooManyPending,
 )
-from tests import invariants
 from tests.builders import NOW, THURSDAY_AT_TEN, at, own_client, request, wish
 from tests.conftest import PRACTICE, add_minor, make_account
 

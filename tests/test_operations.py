@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from booking import availability, gateway, outbox, practice_file
+from booking import availability, gateway, invariants, outbox, practice_file
 from booking.availability import STAFF_MAY_WAIVE, NotFree, Rule, Slot, free_days, plan, slot
 from booking.db import tuples
 from booking.gateway import SYSTEM, Actor, ChangedMeanwhile, Key, KeyReused, NotYours
@@ -61,7 +61,6 @@ from booking.operations.requesting import (
     TooManyPending,
 )
 from booking.policy import Verdict
-from tests import invariants
 from tests.builders import NOW, THURSDAY_AT_TEN, at, own_client, request, wish
 from tests.conftest import PRACTICE, make_account
 from tests.conftest import add_minor as minor_of

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 import pytest
 
 import solver
-from booking import availability, gateway, planner, replanning, solving
+from booking import availability, gateway, invariants, planner, replanning, solving
 from booking.clock import SettableClock
 from booking.gateway import Actor
 from booking.lifecycle import State
@@ -40,7 +40,6 @@ from booking.operations import (
 from booking.operations.replanning import Adjustment, Missing
 from booking.queries import replans as queries
 from booking.replanning import Allowed, Standing, options_of
-from tests import invariants
 from tests.builders import NOW, at, own_client, request, wish
 from tests.conftest import add_minor, make_account
 from tests.test_operations import accepted, fresh

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from booking import availability, gateway, occupancy, outbox
+from booking import availability, gateway, invariants, occupancy, outbox
 from booking.availability import NotFree
 from booking.db import database, transaction
 from booking.gateway import Actor, ChangedMeanwhile, Key
@@ -45,7 +45,6 @@ from booking.operations import (
     undo,
 )
 from booking.operations.requesting import NotAllowed, OfferGone
-from tests import invariants
 from tests.builders import NOW, THURSDAY_AT_TEN, at, own_client, request, wish
 from tests.conftest import add_minor, make_account
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from booking import gateway
+from booking import gateway, invariants
 from booking.availability import NotFree, Rule
 from booking.gateway import Actor, ChangedMeanwhile, Key
 from booking.lifecycle import State
@@ -36,7 +36,6 @@ from booking.operations import (
 from booking.operations.replanning import AlreadyPlanned, Missing
 from booking.operations.requesting import OfferGone
 from booking.replanning import Allowed
-from tests import invariants
 from tests.builders import NOW, THURSDAY_AT_TEN, at, request
 from tests.conftest import make_account
 from tests.test_operations import (

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from booking import availability, gateway
+from booking import availability, gateway, invariants
 from booking.availability import NotFree, RoomSwap, Rule, Slot, free_days, plan
 from booking.lifecycle import State
 from booking.models import (
@@ -20,7 +20,6 @@ from booking.models import (
     Room,
 )
 from booking.operations import accept, ask, book, cancel, deny, pin_room, take_offer
-from tests import invariants
 from tests.builders import NOW, at, request, wish
 from tests.conftest import add_minor, make_account
 

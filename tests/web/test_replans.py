@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from booking import planner
+from booking import invariants, planner
 from booking.lifecycle import State
 from booking.models import (
     Account,
@@ -17,7 +17,6 @@ from booking.models import (
     ReplanState,
 )
 from booking.operations import cancel
-from tests import invariants
 from tests.builders import at, confirmed_session, request
 from tests.conftest import make_account
 from tests.web.test_flow import key_of

@@ -249,9 +249,12 @@ def chains_in_two_places() -> list[Violation]:
     """I10: a chain has one session at most, and one undecided wish to move it at most."""
     return rows(
         """
-        SELECT chain, SUM(state = 'confirmed'), SUM(state IN ('requested', 'offered'))
+        SELECT chain,
+            COUNT(*) FILTER (WHERE state = 'confirmed') AS sessions,
+            COUNT(*) FILTER (WHERE state IN ('requested', 'offered')) AS wishes
         FROM appointment GROUP BY chain
-        HAVING SUM(state = 'confirmed') > 1 OR SUM(state IN ('requested', 'offered')) > 1
+        HAVING COUNT(*) FILTER (WHERE state = 'confirmed') > 1
+            OR COUNT(*) FILTER (WHERE state IN ('requested', 'offered')) > 1
         """
     )
 
