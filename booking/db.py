@@ -1,97 +1,224 @@
 """The database handle, the base of every model, and the one queue of writers."""
 
+import os
+import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from peewee import AutoField, BigIntegerField, CharField, DatabaseProxy, Model, SqliteDatabase
+from peewee import (
+    AutoField,
+    BigIntegerField,
+    CharField,
+    Database,
+    DatabaseProxy,
+    Model,
+    OperationalError,
+)
 from playhouse.apsw_ext import APSWDatabase
 from playhouse.migrations import Runner
+from playhouse.pool import PooledPostgresqlDatabase
+from psycopg.conninfo import conninfo_to_dict
 
 if TYPE_CHECKING:
     from booking.settings import Settings
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+QUEUE_SECONDS = 10  # Whoever waits longer to write is told to come back.
+WRITERS = 0x_C17A  # The advisory lock that PostgreSQL's writers queue for.
+
+# What a connection that does not answer may cost; the database's URL may say otherwise.
+PATIENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "options": f"-c lock_timeout={QUEUE_SECONDS}s -c idle_in_transaction_session_timeout=30s",
+}
 
 database = DatabaseProxy()
-_writers = threading.Lock()
-_lock_file: Path | None = None
 
 
-def connect(settings: "Settings") -> SqliteDatabase:
-    """Point every model at the settings' database; the file is made on first use.
-
-    WAL with `synchronous=FULL`: what was acknowledged survives a power cut.
-    """
-    global _lock_file
-    path = settings.database_url.removeprefix("sqlite:///")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    _lock_file = Path(path + ".lock")
-    handle = _Sqlite(
-        path,
-        timeout=5,
-        pragmas={
-            "journal_mode": "wal",
-            "synchronous": "full",
-            "foreign_keys": 1,
-            "cache_size": -16_000,
-        },
-    )
+def connect(settings: "Settings") -> Database:
+    """Point every model at the settings' database; SQLite's file is made on first use."""
+    url = settings.database_url
+    handle = _postgresql(url) if settings.on_postgresql else _sqlite(Path(url.partition(":///")[2]))
     database.initialize(handle)
     return handle
 
 
 class _Sqlite(APSWDatabase):
-    """SQLite by apsw, which alone refuses the datetimes that peewee's migration log writes."""
-
-    def _connect(self) -> Any:
-        connection = super()._connect()  # type: ignore[no-untyped-call]
-        connection.convert_binding = lambda _cursor, _number, value: str(value)
-        return connection
-
-
-def migrate() -> list[str]:
-    """Apply the migrations that this database has not had; two runners at once take turns."""
-    with writing():
-        applied: list[str] = Runner(database.obj, str(MIGRATIONS)).up()
-    return applied
-
-
-@contextmanager
-def writing() -> Iterator[None]:
-    """Queue writers fairly: threads by a lock, processes by a lock on a file.
+    """SQLite by apsw, whose writers queue for a lock of their own.
 
     SQLite itself lets waiting writers poll, which starves some of them for seconds.
     """
-    with _writers:
-        if _lock_file is None:
+
+    def __init__(self, path: Path) -> None:
+        # WAL with `synchronous=FULL`: what was acknowledged survives a power cut.
+        pragmas = {
+            "journal_mode": "wal",
+            "synchronous": "full",
+            "foreign_keys": 1,
+            "cache_size": -16_000,
+        }
+        super().__init__(str(path), timeout=5, pragmas=pragmas)  # type: ignore[no-untyped-call]
+        self._threads = threading.Lock()
+        self._processes = Path(f"{path}.lock")
+
+    def _connect(self) -> Any:
+        connection = super()._connect()  # type: ignore[no-untyped-call]
+        # apsw alone refuses the datetimes that peewee's migration log writes.
+        connection.convert_binding = lambda _cursor, _number, value: str(value)
+        return connection
+
+    @contextmanager
+    def queue(self) -> Iterator[None]:
+        """Be the only writer: of this process's threads, then of the processes."""
+        if not self._threads.acquire(timeout=QUEUE_SECONDS):
+            raise OperationalError("the queue of writers does not move")
+        try:
+            with _locked(self._processes):
+                yield
+        finally:
+            self._threads.release()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A transaction begun IMMEDIATE: a deferred one fails when two readers upgrade."""
+        with self.queue(), self.atomic("IMMEDIATE"):
             yield
-            return
-        with _lock_file.open("w") as handle:
-            _lock(handle)
+
+
+class _Postgresql(PooledPostgresqlDatabase):
+    """PostgreSQL by psycopg, with the same queue of writers for all processes on all hosts.
+
+    READ COMMITTED: whoever gets the lock reads what its last holder committed.
+    """
+
+    @contextmanager
+    def queue(self) -> Iterator[None]:
+        """Be the only migration; its own transactions come and go meanwhile."""
+        self.execute_sql("SELECT pg_advisory_lock(%s)", (WRITERS,))
+        try:
             yield
+        finally:
+            self.execute_sql("SELECT pg_advisory_unlock(%s)", (WRITERS,))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        with self.atomic():
+            self.execute_sql("SELECT pg_advisory_xact_lock(%s)", (WRITERS,))
+            yield
+
+
+Handle = _Sqlite | _Postgresql
+
+
+def _sqlite(path: Path) -> _Sqlite:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _Sqlite(path)
+
+
+def _postgresql(url: str) -> _Postgresql:
+    told = conninfo_to_dict(url)
+    patience = {name: value for name, value in PATIENCE.items() if name not in told}
+    # One connection a thread at most, so that the threads are the limit.
+    return _Postgresql(url, max_connections=0, prefer_psycopg3=True, **patience)
 
 
 try:
     import fcntl
 
-    def _lock(handle: Any) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # Closing the file lets go of it.
+    @contextmanager
+    def _locked(path: Path) -> Iterator[None]:
+        """Hold the lock on a file; closing the file, or dying, lets go of it."""
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _wait_for(file)
+            yield
+
+    def _wait_for(file: IO[str]) -> None:
+        """Queue in the kernel, which is fair but knows no time limit: so a thread waits there.
+
+        When the time is over the caller closes the file, and a lock that comes too late with it.
+        """
+        outcome: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
+
+        def wait() -> None:
+            try:
+                fcntl.flock(number, fcntl.LOCK_EX)
+                outcome.put(None)
+            except OSError as error:
+                outcome.put(error)
+
+        number = file.fileno()
+        threading.Thread(target=wait, daemon=True).start()
+        try:
+            failed = outcome.get(timeout=QUEUE_SECONDS)
+        except queue.Empty:
+            raise OperationalError("another process has been writing for too long") from None
+        if failed:
+            raise OperationalError(str(failed))
 
 except ImportError:  # Not POSIX: one server process there, for which the thread lock is enough.
 
-    def _lock(handle: Any) -> None:
-        del handle
+    @contextmanager
+    def _locked(path: Path) -> Iterator[None]:
+        del path
+        yield
+
+
+def _handle() -> Handle:
+    found: Handle = database.obj
+    return found
+
+
+def transaction() -> Any:
+    """One write transaction, with no other writer beside it: `with transaction():`.
+
+    Raises:
+        OperationalError: the others did not finish within QUEUE_SECONDS.
+    """
+    return _handle().writing()
+
+
+def migrate() -> list[str]:
+    """Apply the migrations that this database has not had; two runners at once take turns."""
+    with _handle().queue():
+        applied: list[str] = Runner(database.obj, str(MIGRATIONS)).up()
+    return applied
 
 
 @contextmanager
-def transaction() -> Iterator[None]:
-    """One write transaction, begun IMMEDIATE: a deferred one fails when two readers upgrade."""
-    with writing(), database.atomic("IMMEDIATE"):
+def connected() -> Iterator[None]:
+    """A connection for one piece of work; PostgreSQL's goes back to the pool, which tests it.
+
+    SQLite's stays with its thread: opening one costs more than a page.
+    """
+    database.connect(reuse_if_open=True)
+    try:
         yield
+    finally:
+        release()
+
+
+def release() -> None:
+    """This thread's work is done."""
+    if isinstance(database.obj, _Postgresql):
+        database.close()
+
+
+def forget() -> None:
+    """What a child process inherited is its parent's: not even closing it is ours to do."""
+    if database.obj is not None:
+        database.obj.dispose()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget)
 
 
 def tuples(query: Any) -> list[tuple[Any, ...]]:

@@ -13,7 +13,7 @@ from typing import Any
 import solver
 from booking import replanning, solving
 from booking.clock import Clock
-from booking.db import database, transaction
+from booking.db import connected, database, transaction
 from booking.models import BlockedTime, Replan, ReplanRow, ReplanState
 from booking.replanning import Task, found_in, told
 
@@ -171,8 +171,9 @@ def loop(clock: Clock, stop: threading.Event) -> None:
     """Plan after plan until `stop` is set."""
     while not stop.is_set():
         try:
-            database.connect(reuse_if_open=True)
-            if run(clock):
+            with connected():
+                found = run(clock)
+            if found:
                 continue
         except Exception:  # The planner outlives a locked or full disk.
             log.exception("planner: this round failed")

@@ -52,6 +52,11 @@ class Settings:
         """For identifiers in mails and calendars, which must not change with a port."""
         return urlsplit(self.base_url).hostname or "localhost"
 
+    @property
+    def on_postgresql(self) -> bool:
+        """Several hosts may serve one book; with SQLite it is one."""
+        return self.database_url.startswith("postgresql://")
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read and judge the `APP_*` variables.
@@ -79,8 +84,10 @@ class Settings:
         return settings
 
     def _refuse_what_cannot_work(self) -> None:
-        if not self.database_url.startswith("sqlite:///"):
-            raise InvalidSettings("APP_DATABASE_URL debe empezar por sqlite:///.")
+        if not self.on_postgresql and not self.database_url.startswith("sqlite:///"):
+            raise InvalidSettings(
+                "APP_DATABASE_URL debe empezar por sqlite:/// o por postgresql://."
+            )
         if not urlsplit(self.base_url).hostname or not self.base_url.startswith("http"):
             raise InvalidSettings(
                 "APP_BASE_URL debe ser una dirección, como https://citas.ejemplo.mx"

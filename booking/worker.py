@@ -5,7 +5,7 @@ import threading
 
 from booking import outbox
 from booking.clock import Clock
-from booking.db import database
+from booking.db import connected, database
 from booking.mailer import Mailer
 from booking.operations import deadlines
 from booking.settings import Settings
@@ -29,8 +29,8 @@ def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event
     """Rounds until `stop` is set; what fails in one is tried again in the next."""
     while not stop.is_set():
         try:
-            database.connect(reuse_if_open=True)
-            tick(clock, mailer, settings)
+            with connected():
+                tick(clock, mailer, settings)
         except Exception:  # The worker outlives whatever one round meets: a locked or full disk.
             log.exception("worker: this round failed")
         stop.wait(PAUSE_SECONDS)

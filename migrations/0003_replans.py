@@ -9,9 +9,13 @@ from peewee import (
     IntegerField,
     JSONField,
     Model,
+    PostgresqlDatabase,
 )
 
-OF_ONE = "(clinician_id IS NOT NULL) + (room_id IS NOT NULL) + (location_id IS NOT NULL) = 1"
+OF_ONE = (
+    "CASE WHEN clinician_id IS NULL THEN 0 ELSE 1 END + CASE WHEN room_id IS NULL THEN 0 ELSE 1 END"
+    " + CASE WHEN location_id IS NULL THEN 0 ELSE 1 END = 1"
+)
 
 
 def up(migrator, db):
@@ -67,8 +71,13 @@ def up(migrator, db):
         """
     )
     db.execute_sql("DROP TABLE kept")
+    if isinstance(db, PostgresqlDatabase):  # The ids that were brought along count, too.
+        db.execute_sql(
+            "SELECT setval(pg_get_serial_sequence('blocked_time', 'id'), MAX(id))"
+            " FROM blocked_time HAVING MAX(id) IS NOT NULL"
+        )
 
-    db.execute_sql("ALTER TABLE appointment ADD COLUMN displaced_at INTEGER")
+    migrator.migrate(migrator.add_column("appointment", "displaced_at", BigIntegerField(null=True)))
 
     class Replan(Model):
         blocked = ForeignKeyField(BlockedTime, unique=True, backref="+")

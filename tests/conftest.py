@@ -1,6 +1,5 @@
 """A real database, a real application, a clock that stands still; nothing is patched."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,46 +14,72 @@ from booking.clock import SettableClock
 from booking.mailer import MemoryMailer
 from booking.models import Access, Account, Appointment, Client, ClientKind, Relation
 from booking.operations import signing_in
-from booking.settings import Environment, Settings
+from booking.settings import Settings
+from tests.books import Books, PostgresqlBooks, SqliteBooks
 from tests.builders import NOW, confirmed_session
 
 PRACTICE = Path(__file__).parent / "practice.toml"
 
 
-def settings_in(folder: Path) -> Settings:
-    return Settings(
-        environment=Environment.DEMO,
-        data_dir=folder,
-        database_url=f"sqlite:///{folder / 'citas.db'}",
-        secret_key="test-" * 10,
-        base_url="http://localhost",
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="what the books of the tests are kept in; with postgresql only tests with a book run",
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL, what has no book or is about SQLite itself would prove nothing new."""
+    if config.getoption("--database") == "sqlite":
+        left_out = [item for item in items if item.get_closest_marker("postgresql")]
+    else:
+        left_out = [
+            item
+            for item in items
+            if "books" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("sqlite")
+        ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database with the test practice, copied for each test."""
-    folder = tmp_path_factory.mktemp("prepared")
-    handle = database.connect(settings_in(folder))
+def books(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Books]:
+    """Where the tests' books are kept: files, or a PostgreSQL server of this run's own."""
+    if request.config.getoption("--database") == "sqlite":
+        yield SqliteBooks()
+    else:
+        with PostgresqlBooks.serving() as kept:
+            yield kept
+
+
+@pytest.fixture(scope="session")
+def prepared(books: Books, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A migrated book with the test practice, copied for each test."""
+    settings = books.new(tmp_path_factory.mktemp("prepared"))
+    handle = database.connect(settings)
     database.migrate()
     practice_file.load(PRACTICE, now=NOW)
-    handle.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    handle.close()
-    return folder / "citas.db"
+    books.close(handle)
+    return settings
 
 
 @pytest.fixture
-def settings(tmp_path: Path, prepared: Path) -> Settings:
-    shutil.copy(prepared, tmp_path / "citas.db")
-    return settings_in(tmp_path)
+def settings(books: Books, tmp_path: Path, prepared: Settings) -> Iterator[Settings]:
+    copy = books.copy(prepared, tmp_path)
+    yield copy
+    books.drop(copy)
 
 
 @pytest.fixture
-def db(settings: Settings) -> Iterator[None]:
+def db(books: Books, settings: Settings) -> Iterator[None]:
     """The test practice, for tests of the domain."""
     handle = database.connect(settings)
     yield
-    handle.close()
+    books.close(handle)
 
 
 @pytest.fixture
@@ -68,11 +93,13 @@ def mailer() -> MemoryMailer:
 
 
 @pytest.fixture
-def app(settings: Settings, clock: SettableClock, mailer: MemoryMailer) -> Iterator[Flask]:
+def app(
+    books: Books, settings: Settings, clock: SettableClock, mailer: MemoryMailer
+) -> Iterator[Flask]:
     application = create_app(settings, clock=clock, mailer=mailer)
     application.testing = True
     yield application
-    database.database.obj.close()
+    books.close(database.database.obj)
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ from booking.models import (
 )
 from solver import candidates
 from solver.problem import Modality
+from tests.books import settings_in
 from tests.builders import NOW
-from tests.conftest import settings_in
 
 PRACTICE = Path(__file__).parent.parent / "demo" / "consultorio.toml"
 TIGHT = PRACTICE.read_text("utf-8")

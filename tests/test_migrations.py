@@ -12,8 +12,8 @@ from playhouse.schema_diff import diff_models
 
 from booking import db as database
 from booking.models import ALL, Account, Client, History, Holiday, Occupancy, Practice, Service
+from tests.books import settings_in
 from tests.builders import NOW
-from tests.conftest import settings_in
 
 ROOT = Path(__file__).parents[1]
 GUARDS = {

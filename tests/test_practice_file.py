@@ -21,8 +21,8 @@ from booking.models import (
     Travel,
 )
 from booking.practice_file import FILE, PRACTICE, Change, Field, Many, PracticeFileError, load, show
+from tests.books import settings_in
 from tests.builders import NOW
-from tests.conftest import settings_in
 
 DEMO = Path(__file__).parent.parent / "demo" / "consultorio.toml"
 

@@ -293,7 +293,7 @@ import sys
 from pathlib import Path
 from booking import db
 from tests import test_races
-from tests.conftest import settings_in
+from tests.books import settings_in
 
 db.connect(settings_in(Path(sys.argv[1])))
 jobs = [test_races.asking(account) for account in test_races.accounts(sys.argv[2])]

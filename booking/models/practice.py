@@ -187,7 +187,9 @@ class BlockedTime(BaseModel):
         indexes = ((("clinician", "starts_at"), False),)
         constraints = [
             Check(
-                "(clinician_id IS NOT NULL) + (room_id IS NOT NULL) + (location_id IS NOT NULL) = 1"
+                "CASE WHEN clinician_id IS NULL THEN 0 ELSE 1 END"
+                " + CASE WHEN room_id IS NULL THEN 0 ELSE 1 END"
+                " + CASE WHEN location_id IS NULL THEN 0 ELSE 1 END = 1"
             ),
         ]
 

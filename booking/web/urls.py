@@ -12,7 +12,7 @@ from flask import Flask, Response, abort, current_app, g, request, url_for
 
 from booking import availability
 from booking.clock import Clock
-from booking.db import database
+from booking.db import database, release
 from booking.settings import Settings
 from booking.web.access import public
 
@@ -22,7 +22,7 @@ FOREVER = "public, max-age=31536000, immutable"
 
 def init_app(app: Flask) -> None:
     app.before_request(_begin)
-    app.teardown_request(lambda _error: availability.end_page())
+    app.teardown_request(_end)
     app.add_url_rule("/static/<digest>/<path:filename>", "hashed_file", hashed_file)
     app.jinja_env.globals["static"] = static
 
@@ -38,6 +38,11 @@ def _begin() -> None:
     g.now = clock.now()
     database.connect(reuse_if_open=True)
     availability.begin_page()
+
+
+def _end(_error: BaseException | None) -> None:
+    availability.end_page()
+    release()
 
 
 def now() -> datetime:

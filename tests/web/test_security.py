@@ -11,7 +11,7 @@ from booking.mailer import MemoryMailer
 from booking.settings import DEVELOPMENT_SECRET, Environment, InvalidSettings, Settings
 from booking.web import access
 from booking.web.security import CSP
-from tests.conftest import settings_in
+from tests.books import settings_in
 
 PRODUCTION = {
     "APP_SECRET_KEY": "k" * 40,
