@@ -432,12 +432,14 @@ def _busy(the: Plan, first: datetime, last: datetime, now: datetime) -> tuple[so
         .where(
             Appointment.starts_at.between(first, last), Appointment.state.in_(list(HOLDS_ITS_TIME))
         )
+        .order_by(Appointment.id)  # The same book is the same problem, whatever holds it.
     )
     offers = (
         OfferedSlot.select(*columns(OfferedSlot), *session)
         .join(Appointment)
         .join(Client)
         .where(OfferedSlot.starts_at.between(first, last), OfferedSlot.state == OfferState.HELD)
+        .order_by(OfferedSlot.id)
     )
     rows = [("a", row) for row in tuples(appointments)] + [("o", row) for row in tuples(offers)]
     busy = []

@@ -816,10 +816,11 @@ def _current() -> Row:
     for room in _active(Room):
         rooms[room.location_id].append(_row(ROOM, room))
     services: defaultdict[int, list[str]] = defaultdict(list)
-    for offer in ClinicianService.select(ClinicianService, Service).join(Service):
+    offers = ClinicianService.select(ClinicianService, Service).join(Service)
+    for offer in offers.order_by(ClinicianService.id):
         services[offer.clinician_id].append(offer.service.key)
     hours: defaultdict[int, list[Stretch]] = defaultdict(list)
-    for row in Hours.select():
+    for row in Hours.select().order_by(Hours.id):
         columns = {name: getattr(row, name) for name in Stretch._fields}
         columns["location"] = offices.get(row.location_id or 0)
         hours[row.clinician_id].append(Stretch(**columns))

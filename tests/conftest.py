@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 
 from app import create_app
 from booking import db as database
@@ -92,12 +93,23 @@ def mailer() -> MemoryMailer:
     return MemoryMailer()
 
 
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """Templates compiled once a run: each test has an application of its own."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
 def app(
-    books: Books, settings: Settings, clock: SettableClock, mailer: MemoryMailer
+    books: Books,
+    settings: Settings,
+    clock: SettableClock,
+    mailer: MemoryMailer,
+    templates: FileSystemBytecodeCache,
 ) -> Iterator[Flask]:
     application = create_app(settings, clock=clock, mailer=mailer)
     application.testing = True
+    application.jinja_env.bytecode_cache = templates
     yield application
     books.close(database.database.obj)
 

@@ -125,6 +125,11 @@ def fresh(appointment: Appointment) -> Appointment:
     return Appointment.get_by_id(appointment.id)
 
 
+def offers() -> list[str]:
+    """What became of the slots that were offered, the first choice first."""
+    return [offer.state for offer in OfferedSlot.select().order_by(OfferedSlot.rank)]
+
+
 def state(appointment: Appointment) -> State:
     return fresh(appointment).status
 
@@ -549,7 +554,10 @@ def test_taking_an_offer_confirms_it_and_frees_the_rest(ana, bruno, ines):
     row = fresh(asked)
     assert (row.status, row.starts_at) == (State.CONFIRMED, at(10, 10))
     assert (row.asked_starts_at, row.remind_at) == (THURSDAY_AT_TEN, at(9, 10))
-    assert [o.state for o in OfferedSlot.select()] == [OfferState.TAKEN, OfferState.FREED]
+    assert offers() == [
+        OfferState.TAKEN,
+        OfferState.FREED,
+    ]
     assert story(asked)[-1] == ("take", "client")
     assert owed(asked) == {Kind.OFFER_TAKEN, Kind.STAFF_OFFER_TAKEN}
     request(bruno, at(11, 10))
@@ -1017,7 +1025,10 @@ def test_one_of_several_offers_can_lapse_alone(ana, bruno, ines):
     _, (first, second) = offered(asked, ines, at(3, 9), at(10, 10))
     assert deadlines.run(now=first.held_until) == 2  # The reminder, and the slot.
     assert state(asked) is State.OFFERED
-    assert [o.state for o in OfferedSlot.select()] == [OfferState.FREED, OfferState.HELD]
+    assert offers() == [
+        OfferState.FREED,
+        OfferState.HELD,
+    ]
     booked(bruno, ines, at(3, 9), now=first.held_until)
     with refused(NotFree, Rule.AGENDA_HELD):
         booked(bruno, ines, at(10, 10), now=first.held_until)

@@ -21,7 +21,6 @@ from booking.models import (
     Travel,
 )
 from booking.practice_file import FILE, PRACTICE, Change, Field, Many, PracticeFileError, load, show
-from tests.books import settings_in
 from tests.builders import NOW
 
 DEMO = Path(__file__).parent.parent / "demo" / "consultorio.toml"
@@ -111,12 +110,14 @@ nombre = "Rocío Treviño"
 
 
 @pytest.fixture
-def empty(tmp_path):
+def empty(books, tmp_path):
     """A migrated database without a practice."""
-    handle = connect(settings_in(tmp_path))
+    settings = books.new(tmp_path)
+    handle = connect(settings)
     migrate()
     yield
-    handle.close()
+    books.close(handle)
+    books.drop(settings)
 
 
 HOURS = "profesionales[0].horario"
@@ -314,6 +315,7 @@ def test_nothing_of_a_wrong_file_is_loaded():
     assert _rows() == before
 
 
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("empty")
 def test_a_load_that_fails_half_way_leaves_nothing_behind():
     load(SMALL, now=NOW)

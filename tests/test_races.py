@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peewee import SqliteDatabase
 
 from booking import availability, gateway, invariants, occupancy, outbox
 from booking.availability import NotFree
@@ -295,7 +296,7 @@ from booking import db
 from tests import test_races
 from tests.books import settings_in
 
-db.connect(settings_in(Path(sys.argv[1])))
+db.connect(settings_in(Path(sys.argv[1]), sys.argv[3]))
 jobs = [test_races.asking(account) for account in test_races.accounts(sys.argv[2])]
 print("ready", flush=True)
 sys.stdin.readline()
@@ -307,11 +308,14 @@ def accounts(emails: str) -> list[Account]:
     return [Account.get(Account.email == email) for email in emails.split(",")]
 
 
-def test_two_processes_ask_for_one_slot_and_one_person_gets_it(crowd, tmp_path):
+def test_two_processes_ask_for_one_slot_and_one_person_gets_it(crowd, settings):
     halves = (crowd[:20], crowd[20:])
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", CONTENDER, tmp_path, ",".join(a.email for a in half)],
+            [
+                *(sys.executable, "-c", CONTENDER, settings.data_dir),
+                *(",".join(a.email for a in half), settings.database_url),
+            ],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -391,12 +395,18 @@ CHECKS = {
 }
 
 
+def drop_guards(resource: str) -> None:
+    if isinstance(database.obj, SqliteDatabase):
+        database.execute_sql("DROP TRIGGER occupancy_no_overlap_insert")
+    else:
+        database.execute_sql(f"ALTER TABLE occupancy DROP CONSTRAINT occupancy_overlap_{resource}")
+
+
 @pytest.mark.parametrize("resource", OTHERS)
 def test_without_its_guard_the_database_would_take_it(ana, crowd, resource):
     first = request(ana)
     with database.atomic() as undone:
-        for verb in ("insert", "update"):
-            database.execute_sql(f"DROP TRIGGER occupancy_no_overlap_{verb}")
+        drop_guards(resource)
         collide(first, own_client(crowd[0]), resource)
         assert CHECKS[resource]() != []
         undone.rollback()

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from app import create_app
+from booking.db import database
 from booking.mailer import MemoryMailer
 from booking.settings import DEVELOPMENT_SECRET, Environment, InvalidSettings, Settings
 from booking.web import access
@@ -91,11 +92,8 @@ def test_staff_pages_do_not_exist_for_clients(visitor, ana, path):
     assert visitor().get(path).status_code == 303
 
 
-def test_the_demos_doors_do_not_exist_in_production(tmp_path, prepared):
-    import shutil
-
-    shutil.copy(prepared, tmp_path / "citas.db")
-    settings = Settings.from_env(PRODUCTION | {"APP_DATA_DIR": str(tmp_path)})
+def test_the_demos_doors_do_not_exist_in_production(books, settings):
+    settings = Settings.from_env(PRODUCTION | {"APP_DATABASE_URL": settings.database_url})
     browser = create_app(settings, mailer=MemoryMailer()).test_client()
     for path in ("/buzon", "/buzon/1", "/demo/cliente", "/demo/profesional"):
         assert browser.get(path, base_url=settings.base_url).status_code == 404
@@ -103,6 +101,7 @@ def test_the_demos_doors_do_not_exist_in_production(tmp_path, prepared):
     assert browser.get("/healthz", base_url="http://127.0.0.1:8000").status_code == 200
     answer = browser.get("/", base_url=settings.base_url)
     assert "max-age" in answer.headers["Strict-Transport-Security"]
+    books.close(database.obj)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +118,7 @@ def test_the_demos_doors_do_not_exist_in_production(tmp_path, prepared):
         {"APP_SMTP_URL": "smtp://correo:abc"},
         {"APP_SMTP_URL": "http://correo"},
         {"APP_MAIL_FROM": "citas"},
-        {"APP_DATABASE_URL": "postgresql:///citas"},
+        {"APP_DATABASE_URL": "mysql:///citas"},
     ],
 )
 def test_production_refuses_what_is_only_for_the_demo(change):
