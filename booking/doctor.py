@@ -363,7 +363,7 @@ def _daily_work(now: datetime) -> Iterator[Finding]:
     yield _given_up()
     leases = OutboxMessage.select(OutboxMessage.id).where(
         OutboxMessage.state == Delivery.WAITING,
-        OutboxMessage.claimed_until > now + 2 * outbox.LEASE,
+        OutboxMessage.claimed_until > now + outbox.NO_LEASE,
     )
     stuck = tuple(f"mensaje {id_}" for (id_,) in tuples(leases.limit(SHOWN)))
     yield Finding(
