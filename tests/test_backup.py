@@ -18,6 +18,8 @@ from tests.builders import NOW, at, own_client, request, wish
 from tests.conftest import make_account, settings_in
 from tests.test_doctor import newer_migration
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def flask(app):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from peewee import OperationalError
+from peewee import PeeweeException, PostgresqlDatabase
 
 from app import create_app
 from booking import backup, demo, doctor, fingerprint, invariants, practice_file
@@ -39,6 +39,8 @@ def look(settings, clock) -> Callable[[], list[Finding]]:
 def not_fine(findings: list[Finding]) -> set[tuple[str, str]]:
     """Which lines are not as they are in every new test's book."""
     usual = {("secreto", "aviso"), ("dirección", "aviso"), ("I14", "aviso")}
+    if isinstance(database.obj, PostgresqlDatabase):
+        usual.add(("I5", "mal"))  # The tests' server trades that for speed, and it is noticed.
     odd = (Verdict.REMARK, Verdict.WRONG)
     return {(f.check, f.verdict.value) for f in findings if f.verdict in odd} - usual
 
@@ -47,6 +49,7 @@ def told(findings: list[Finding], check: str) -> str:
     return " ".join(f"{f.words} {f.rows}" for f in findings if f.check == check)
 
 
+@pytest.mark.sqlite
 def test_the_demonstrations_book_is_in_order(tmp_path):
     settings = settings_in(tmp_path)
     app = create_app(settings, clock=SettableClock(NOW))
@@ -62,11 +65,12 @@ def test_the_demonstrations_book_is_in_order(tmp_path):
 
 def test_a_book_in_order_is_told_line_by_line(flask, confirmed):
     examined = flask("doctor")
-    assert examined.exit_code == 0, examined.output
     lines = examined.output.splitlines()
     for check in [f"I{n}" for n in range(1, 15)]:
         assert any(line[2:].split()[0] == check for line in lines), check
-    assert not [line for line in lines if line.startswith("✗")]
+    wrong = {line.split()[1] for line in lines if line.startswith("✗")}
+    assert wrong == ({"I5"} if isinstance(database.obj, PostgresqlDatabase) else set())
+    assert examined.exit_code == len(wrong)
 
 
 def test_what_rows_cannot_show_is_said_with_what_does(look, confirmed):
@@ -79,7 +83,7 @@ def test_a_program_can_read_it(flask, confirmed):
     Occupancy.delete().execute()
     examined = flask("doctor", "--json")
     assert examined.exit_code == 1
-    (wrong,) = [each for each in json.loads(examined.output) if each["verdict"] == "mal"]
+    wrong = next(each for each in json.loads(examined.output) if each["verdict"] == "mal")
     assert wrong["check"] == "I1–I3"
     assert f"cadena {confirmed.chain}" in wrong["rows"][0]
 
@@ -109,7 +113,7 @@ def test_many_violations_are_counted_and_few_are_shown(look, confirmed):
 
 
 def test_it_changes_nothing_even_if_it_wanted_to(look, confirmed):
-    with doctor.snapshot(), pytest.raises(OperationalError, match="readonly"):
+    with doctor.snapshot(), pytest.raises(PeeweeException, match=r"read-?only"):
         Occupancy.delete().execute()
     look()
     assert Occupancy.delete().execute() > 0  # Only meanwhile.
@@ -118,6 +122,7 @@ def test_it_changes_nothing_even_if_it_wanted_to(look, confirmed):
 # What it stands on.
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", sorted(doctor.TRIGGERS))
 def test_a_guard_that_is_gone_is_noticed(look, db, name):
     database.execute_sql(f"DROP TRIGGER {name}")
@@ -126,6 +131,7 @@ def test_a_guard_that_is_gone_is_noticed(look, db, name):
     assert name in told(findings, "guardas")
 
 
+@pytest.mark.sqlite
 def test_writing_that_a_power_cut_may_lose_is_noticed(look, db):
     database.execute_sql("PRAGMA synchronous = OFF")
     assert not_fine(look()) == {("I5", "mal")}
@@ -145,13 +151,14 @@ def newer_migration() -> None:
 
 
 def test_a_database_without_all_tables_cannot_be_examined(flask, db):
-    database.execute_sql("DELETE FROM schema_migration WHERE name LIKE '0003%'")
+    database.execute_sql("DELETE FROM schema_migration WHERE name = '0003_replans'")
     examined = flask("doctor")
     assert examined.exit_code == 2
     assert "db upgrade" in examined.output
     assert "0003" in json.loads(flask("doctor", "--json").output)["error"]
 
 
+@pytest.mark.sqlite
 def test_no_database_is_no_reason_to_make_one(tmp_path, settings):
     elsewhere = replace(settings, database_url=f"sqlite:///{tmp_path / 'none' / 'citas.db'}")
     with pytest.raises(CannotRun, match="No hay base de datos"):
@@ -159,6 +166,7 @@ def test_no_database_is_no_reason_to_make_one(tmp_path, settings):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.sqlite
 def test_a_file_that_is_no_database_cannot_be_examined(tmp_path):
     (tmp_path / "citas.db").write_bytes(b"no es una base de datos" * 100)
     app = create_app(settings_in(tmp_path), clock=SettableClock(NOW))
@@ -245,6 +253,7 @@ def test_another_key_than_the_servers_is_noticed(settings, look, db):
     assert "other" not in file.read_text()
 
 
+@pytest.mark.sqlite
 def test_the_newest_copy_is_looked_at(settings, look, clock, confirmed):
     clock.set(at(1, 4))
     made = backup.nightly(settings, now=clock.now())

@@ -18,6 +18,8 @@ from tests.builders import NOW, request
 from tests.test_doctor import newer_migration
 from tests.web.test_flow import key_of
 
+pytestmark = pytest.mark.sqlite  # The faults are; how they are answered is not.
+
 
 @contextmanager
 def full_disk(_path):
