@@ -86,6 +86,7 @@ def test_a_port_that_is_taken_is_told(flask):
     assert "está ocupado" in told.output
 
 
+@pytest.mark.sqlite
 def test_two_servers_on_one_file_are_refused(flask, settings):
     """The lock is the file's: whoever holds it is another process, or as good as one."""
     with tenancy.sole_server(settings):
@@ -95,6 +96,7 @@ def test_two_servers_on_one_file_are_refused(flask, settings):
     assert str(tenancy.sqlite_path(settings)) in told.output
 
 
+@pytest.mark.sqlite
 def test_a_server_that_was_killed_does_not_stand_in_the_way(settings, db):
     code = (
         "import sys; from pathlib import Path; from booking import tenancy;"

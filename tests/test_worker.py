@@ -3,6 +3,8 @@
 import threading
 from datetime import timedelta
 
+import pytest
+
 from booking import backup, worker
 from booking.clock import SettableClock
 from booking.models import OutboxMessage
@@ -29,6 +31,7 @@ def nothing() -> None:
     """One more round."""
 
 
+@pytest.mark.sqlite
 def test_the_night_has_one_copy_and_its_failure_stops_no_mail(
     app, clock, mailer, settings, confirmed, caplog
 ):
@@ -42,6 +45,7 @@ def test_the_night_has_one_copy_and_its_failure_stops_no_mail(
     assert len(backup.copies(settings)) == 1
 
 
+@pytest.mark.sqlite
 def test_a_failed_copy_is_tried_again_an_hour_later(app, clock, mailer, settings):
     backup.folder(settings).write_text("in the way")
 
