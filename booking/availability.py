@@ -212,9 +212,9 @@ _plans: dict[tuple[str, int], Plan] = {}
 _page: ContextVar[list[Plan] | None] = ContextVar("page", default=None)
 
 
-def begin_page() -> None:
+def begin_page(known: Plan | None = None) -> None:
     """From now on, and until the page ends or something is written, the set-up is read once."""
-    _page.set([])
+    _page.set([known] if known else [])
 
 
 def end_page() -> None:
@@ -231,6 +231,18 @@ def plan() -> Plan:
     if seen is not None:
         seen.append(found)
     return found
+
+
+def remembered() -> Plan:
+    """The set-up as it was read last, for when it cannot be; a nameless one if it never was."""
+    for (book, _), found in list(_plans.items()):
+        if book == str(database.obj.database):
+            return found
+    nameless = Practice(name="Citaclara", sender_name="", phone="", email="", zone="UTC")
+    return Plan(
+        practice=nameless, locations={}, rooms={}, services={}, clinicians={}, offers=frozenset(),
+        hours={}, holidays={}, travel={},
+    )  # fmt: skip
 
 
 def _current() -> Plan:

@@ -12,6 +12,7 @@ from booking import occupancy, policy
 from booking.availability import Plan, Slot, facts, instant, minutes, plan
 from booking.db import transaction, tuples
 from booking.gateway import Role
+from booking.invariants import OWED
 from booking.lifecycle import BIRTHS, HOLDS_ITS_TIME, Event, State, next_state
 from booking.models import (
     Access,
@@ -21,10 +22,12 @@ from booking.models import (
     Client,
     ClientKind,
     Clinician,
+    Delivery,
     History,
     Modality,
     Occupancy,
     OfferedSlot,
+    OutboxMessage,
     Practice,
     Relation,
     Room,
@@ -693,6 +696,7 @@ def _write(the: Plan, people: list[_Person], visits: list[_Visit]) -> None:
     Appointment.update(chain=Appointment.id).where(Appointment.chain == 0).execute()
     rows = list(zip(ids, visits, strict=True))
     _insert(History, [row for id_, visit in rows for row in _history(id_, visit, staff)])
+    _insert(OutboxMessage, [row for id_, visit in rows for row in _letters(id_, visit, the)])
     offers = [offer | {"appointment": id_} for id_, visit in rows for offer in visit.offers]
     _insert(OfferedSlot, offers)
     turnovers = {room.id: room.turnover_minutes for room in the.rooms.values()}
@@ -746,6 +750,27 @@ def _history(id_: int, visit: _Visit, staff: dict[int | None, int]) -> Iterator[
             "detail": {},
         }
         before = after.value
+
+
+def _letters(id_: int, visit: _Visit, the: Plan) -> Iterator[dict[str, Any]]:
+    """What was owed for each change, as long sent: a real book has it, and is asked for it."""
+    clinician = the.clinicians[visit.slot.clinician_id]
+    for version, (event, at, _role) in enumerate(visit.events, start=1):
+        for kind in sorted(OWED[event][0]):
+            yield {
+                "kind": kind.value,
+                "audience": "clinician" if kind.for_staff else "client",
+                "recipient": clinician.email if kind.for_staff else visit.who.asker.email,
+                "language": "es",
+                "appointment": id_,
+                "version": version,
+                "message_id": f"demo-{id_}-{version}-{kind}",
+                "state": Delivery.SENT.value,
+                "created_at": at,
+                "due_at": at,
+                "attempts": 1,
+                "sent_at": at,
+            }
 
 
 def _write_people(people: list[_Person]) -> None:

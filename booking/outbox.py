@@ -6,7 +6,10 @@ again with the same Message-ID. What fails is tried again for three days, then g
 
 import logging
 import random
+import socket
 from datetime import datetime, timedelta
+
+from peewee import Expression
 
 from booking.db import transaction, tuples
 from booking.letters import compose
@@ -16,10 +19,17 @@ from booking.notifications import still_true
 from booking.settings import Settings
 
 LEASE = timedelta(minutes=5)
+NO_LEASE = 2 * LEASE  # Nobody takes one that long: it is from before the clock was put back.
 GIVE_UP_AFTER = timedelta(days=3)
 MOST_AT_ONCE = 50
 
+AWAY = (ConnectionError, TimeoutError, socket.gaierror)
+
 log = logging.getLogger(__name__)
+
+
+class _ServerAway(Exception):
+    """There is nobody who could take any message."""
 
 
 def drain(mailer: Mailer, settings: Settings, *, now: datetime) -> int:
@@ -29,12 +39,18 @@ def drain(mailer: Mailer, settings: Settings, *, now: datetime) -> int:
         .where(
             OutboxMessage.state == Delivery.WAITING,
             OutboxMessage.due_at <= now,
-            OutboxMessage.claimed_until.is_null() | (OutboxMessage.claimed_until <= now),
+            _unclaimed(now),
         )
         .order_by(OutboxMessage.due_at, OutboxMessage.id)
         .limit(MOST_AT_ONCE)
     )
-    return sum(_send(id_, mailer, settings, now) for (id_,) in tuples(due))
+    sent = 0
+    for (id_,) in tuples(due):
+        try:
+            sent += _send(id_, mailer, settings, now)
+        except _ServerAway:  # It would be away for the others, too, one timeout after another.
+            break
+    return sent
 
 
 def _send(id_: int, mailer: Mailer, settings: Settings, now: datetime) -> bool:
@@ -52,9 +68,16 @@ def _send(id_: int, mailer: Mailer, settings: Settings, now: datetime) -> bool:
     except Exception as error:  # Whatever happened to one message, the others still go out.
         log.warning("message %s was not sent: %s", message.id, type(error).__name__)
         _postpone(message, error, now)
+        if isinstance(error, AWAY):
+            raise _ServerAway from error
         return False
     _record(message, state=Delivery.SENT, sent_at=now)
     return True
+
+
+def _unclaimed(now: datetime) -> Expression:
+    until = OutboxMessage.claimed_until
+    return until.is_null() | (until <= now) | (until > now + NO_LEASE)
 
 
 def _claim(id_: int, now: datetime) -> OutboxMessage | None:
@@ -64,7 +87,7 @@ def _claim(id_: int, now: datetime) -> OutboxMessage | None:
             .where(
                 OutboxMessage.id == id_,
                 OutboxMessage.state == Delivery.WAITING,
-                OutboxMessage.claimed_until.is_null() | (OutboxMessage.claimed_until <= now),
+                _unclaimed(now),
             )
             .execute()
         )

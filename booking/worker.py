@@ -2,8 +2,9 @@
 
 import logging
 import threading
+from datetime import datetime, timedelta
 
-from booking import outbox
+from booking import backup, levels, outbox
 from booking.clock import Clock
 from booking.db import connected, database
 from booking.mailer import Mailer
@@ -11,6 +12,8 @@ from booking.operations import deadlines
 from booking.settings import Settings
 
 PAUSE_SECONDS = 2.0
+BACKUP_PAUSE = timedelta(hours=1)  # Until a copy that failed is tried again.
+SKEW = timedelta(seconds=30)
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +30,37 @@ def tick(clock: Clock, mailer: Mailer, settings: Settings) -> int:
 
 def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event) -> None:
     """Rounds until `stop` is set; what fails in one is tried again in the next."""
+    copy_from = last = clock.now()
     while not stop.is_set():
+        now = clock.now()
+        if now < last - SKEW:
+            log.warning("worker: the clock went back by %s; see flask doctor", last - now)
+            copy_from = min(copy_from, now)
+        last = now
         try:
             with connected():
+                levels.refuse_newer()
                 tick(clock, mailer, settings)
+                if now >= copy_from:
+                    copy_from = _copy(settings, now)
+        except levels.DatabaseIsNewer as newer:
+            log.error("worker: waiting, since a newer version changed the database (%s)", newer)
         except Exception:  # The worker outlives whatever one round meets: a locked or full disk.
             log.exception("worker: this round failed")
         stop.wait(PAUSE_SECONDS)
     database.close()
+
+
+def _copy(settings: Settings, now: datetime) -> datetime:
+    """Make tonight's copy if it is due; when to look again."""
+    try:
+        made = backup.nightly(settings, now=now)
+    except Exception:  # Mail does not wait for a disk that is too small for copies.
+        log.exception("worker: tonight's copy failed")
+        return now + BACKUP_PAUSE
+    if made:
+        log.info("worker: made %s", made)
+    return now
 
 
 def start(clock: Clock, mailer: Mailer, settings: Settings) -> threading.Event:

@@ -1,11 +1,18 @@
 """The operator's commands, as they are typed."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from booking import tenancy
 from booking.models import Appointment, Practice, Service
+from booking.tenancy import AlreadyServed
 from tests.conftest import PRACTICE
+from tests.test_doctor import newer_migration
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -77,3 +84,55 @@ def test_a_port_that_is_taken_is_told(flask):
         told = flask("serve", "--port", other.getsockname()[1])
     assert told.exit_code != 0
     assert "está ocupado" in told.output
+
+
+@pytest.mark.sqlite
+def test_two_servers_on_one_file_are_refused(flask, settings):
+    """The lock is the file's: whoever holds it is another process, or as good as one."""
+    with tenancy.sole_server(settings):
+        told = flask("serve", "--port", free_port())
+    assert told.exit_code == 1
+    assert "Otro servidor ya trabaja con" in told.output
+    assert str(tenancy.sqlite_path(settings)) in told.output
+
+
+@pytest.mark.sqlite
+def test_a_server_that_was_killed_does_not_stand_in_the_way(settings, db):
+    code = (
+        "import sys; from pathlib import Path; from booking import tenancy;"
+        "from booking.settings import Environment, Settings;"
+        "here = Settings(environment=Environment.DEMO, data_dir=Path(), secret_key='',"
+        " database_url=sys.argv[1], base_url='');"
+        "lock = tenancy.sole_server(here); lock.__enter__();"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, settings.database_url], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as other:  # fmt: skip
+        assert other.stdout
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(AlreadyServed), tenancy.sole_server(settings):
+            pass
+        other.kill()
+        other.wait()
+    with tenancy.sole_server(settings):
+        assert Practice.select().count() == 1
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "db upgrade", "practice load"])
+def test_no_command_touches_a_database_of_a_newer_version(flask, command):
+    newer_migration()
+    more = {"serve": ["--port", free_port()], "practice load": [PRACTICE]}.get(command, [])
+    told = flask(*command.split(), *more)
+    assert told.exit_code == 1
+    assert "versión más nueva" in told.output
+    assert "9999_future" in told.output
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

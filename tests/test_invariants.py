@@ -21,7 +21,9 @@ from booking.models import (
     Occupancy,
     OfferedSlot,
     OfferState,
+    OneTimeKey,
     OutboxMessage,
+    SignIn,
 )
 from booking.occupancy import SlotTaken
 from booking.operations import (
@@ -398,7 +400,7 @@ def test_a_session_that_the_guard_does_not_know_is_noticed(session):
 
 def test_time_that_is_kept_for_nothing_is_noticed(session):
     Occupancy.update(busy_until=at(4, 12)).where(Occupancy.resource == "client").execute()
-    assert broken() == {"guard_that_looks_elsewhere"}
+    assert broken() == {"time_kept_for_nobody"}
 
 
 def test_a_change_without_history_is_noticed(session):
@@ -454,6 +456,61 @@ def test_a_slot_that_is_held_for_nobody_is_noticed(session):
         ends_at=at(9, 10), held_until=at(5, 9),
     )  # fmt: skip
     assert "holds_of_nobody" in broken()
+
+
+def test_time_before_a_session_that_nobody_needs_is_noticed(session):
+    Occupancy.update(busy_from=at(4, 9)).where(Occupancy.resource == "room").execute()
+    assert "time_kept_for_nobody" in broken()
+
+
+def test_a_key_that_leads_nowhere_is_noticed(session):
+    OneTimeKey.create(value="k", fingerprint="f", answer=10**6, used_at=NOW)
+    assert broken() == {"keys_that_answer_nothing"}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"state": "dead"}, {"state": "sent"}, {"state": "lost"}, {"sent_at": NOW}],
+    ids=["dead-without-a-reason", "sent-at-no-time", "unknown", "sent-but-waiting"],
+)
+def test_a_message_that_ended_nowhere_is_noticed(session, columns):
+    OutboxMessage.update(**columns).where(OutboxMessage.version == 1).execute()
+    assert broken() == {"messages_without_an_end"}
+
+
+def test_a_sign_in_after_its_time_is_noticed(session):
+    SignIn.create(
+        email="ana@example.com", nonce="n", browser="", created_at=NOW, expires_at=NOW, used_at=NOW
+    )
+    assert broken() == {"sign_ins_used_too_late"}
+
+
+def test_a_wish_for_somebody_elses_client_is_noticed(session, other):
+    set_columns(other, account=session.account_id)
+    assert broken() == {"wishes_of_others"}
+
+
+def test_a_change_by_somebody_without_access_is_noticed(session):
+    Access.delete().where(Access.client == session.client_id).execute()
+    assert broken() == {"wishes_of_others"}
+
+
+def test_a_slot_that_is_held_outside_hours_is_noticed(session):
+    OfferedSlot.create(
+        appointment=session, rank=1, clinician=1, modality="in_person", starts_at=at(7, 9),
+        ends_at=at(7, 10), held_until=at(5, 9),
+    )  # fmt: skip
+    assert "held_outside_hours" in broken()
+
+
+def test_three_at_once_are_three_overlaps_and_neighbours_none(db):
+    """The walk along the time forgets nobody who is still there, and nobody else's."""
+    taken = """
+        SELECT 1 AS who, 1 AS chain, 0 AS busy_from, 90 AS busy_until
+        UNION ALL SELECT 1, 2, 10, 20 UNION ALL SELECT 1, 3, 15, 30 UNION ALL SELECT 1, 1, 80, 95
+        UNION ALL SELECT 1, 4, 95, 99 UNION ALL SELECT 2, 5, 0, 99
+    """
+    assert invariants.overlaps(taken) == [(1, 1, 2, 0, 10), (1, 1, 3, 0, 15), (1, 2, 3, 10, 15)]
 
 
 def test_a_book_in_order_has_no_violations(session, other):

@@ -1,4 +1,4 @@
-"""The operator's commands: `flask practice · worker · db · demo · serve`."""
+"""The operator's commands: `flask practice · worker · db · demo · serve · doctor · backup …`."""
 
 import socket
 import threading
@@ -9,8 +9,10 @@ import waitress
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
-from booking import db, demo, planner, practice_file, solving, worker
+from booking import db, demo, fingerprint, levels, planner, practice_file, solving, tenancy, worker
 from booking.cli import processes
+from booking.cli.backup import back_up, restore
+from booking.cli.doctor import doctor
 from booking.clock import Clock
 from booking.mailer import Mailer
 from booking.models import Appointment, Practice
@@ -26,7 +28,7 @@ demonstration = AppGroup("demo", help="A practice to try things on.")
 
 
 def init_app(app: Flask) -> None:
-    for command in (practice, database, demonstration, serve, work):
+    for command in (practice, database, demonstration, serve, work, doctor, back_up, restore):
         app.cli.add_command(command)
 
 
@@ -40,7 +42,7 @@ def _pieces() -> tuple[Clock, Mailer, Settings]:
 def load_practice(file: Path) -> None:
     """Create or update the practice from FILE; tells what changed, or everything that is wrong."""
     clock, _, _ = _pieces()
-    db.migrate()
+    _migrate()
     try:
         changes = practice_file.load(file, now=clock.now())
     except PracticeFileError as error:
@@ -61,7 +63,7 @@ def show_practice() -> None:
 @database.command("upgrade")
 def upgrade() -> None:
     """Apply the migrations that this database has not had."""
-    for name in db.migrate():
+    for name in _migrate():
         click.echo(name)
 
 
@@ -86,7 +88,7 @@ def run_demo(port: int) -> None:
     if not settings.demo:
         raise click.ClickException("Solo con APP_ENV=demo.")
     _refuse_busy_port(port)
-    db.migrate()
+    _migrate()
     if Practice.get_or_none() is None:
         practice_file.load(
             Path(current_app.root_path) / "demo" / "consultorio.toml", now=clock.now()
@@ -115,10 +117,7 @@ def serve(port: int, host: str, workers: int | None) -> None:
     """Serve the portal: in one process with the worker beside it, or in several without it."""
     _refuse_busy_port(port)
     _need_practice()
-    if workers is None:
-        _serve(port, host)
-    else:
-        processes.serve(f"{host}:{port}", workers, threads=THREADS, keep_alive=KEEP_ALIVE_SECONDS)
+    _serve(port, host, workers)
 
 
 @click.command("worker")
@@ -134,11 +133,23 @@ def work() -> None:
 
 def _need_practice() -> None:
     """A current database with a practice in it, or a sentence that says how to get one."""
-    db.migrate()
+    _migrate()
     if Practice.get_or_none() is None:
         raise click.ClickException(
             "Todavía no hay un consultorio. Cárguelo con: flask --app app practice load ARCHIVO"
         )
+
+
+def _migrate() -> list[str]:
+    """Apply what is missing, but never work on what a newer version has changed."""
+    try:
+        levels.refuse_newer()
+    except levels.DatabaseIsNewer as newer:
+        raise click.ClickException(
+            "La base de datos es de una versión más nueva del portal"
+            f" ({', '.join(newer.unknown)}). Actualice el portal; con esta versión no se toca."
+        ) from newer
+    return db.migrate()
 
 
 def _refuse_busy_port(port: int) -> None:
@@ -152,7 +163,30 @@ def _refuse_busy_port(port: int) -> None:
             ) from error
 
 
-def _serve(port: int, host: str = "127.0.0.1") -> None:
+def _serve(port: int, host: str = "127.0.0.1", workers: int | None = None) -> None:
+    _, _, settings = _pieces()
+    try:
+        with tenancy.sole_server(settings):
+            if fingerprint.remember(settings):
+                click.echo(
+                    "Aviso: APP_SECRET_KEY no es la de la última vez. Todos tendrán que entrar de"
+                    " nuevo, y los enlaces de los correos anteriores ya no abren.",
+                    err=True,
+                )
+            if workers is None:
+                _serve_alone(port, host)
+            else:
+                processes.serve(
+                    f"{host}:{port}", workers, threads=THREADS, keep_alive=KEEP_ALIVE_SECONDS
+                )
+    except tenancy.AlreadyServed as other:
+        raise click.ClickException(
+            f"Otro servidor ya trabaja con {other.path}. Deténgalo antes; para usar más procesos en"
+            " una o varias máquinas, use PostgreSQL (APP_DATABASE_URL)."
+        ) from other
+
+
+def _serve_alone(port: int, host: str) -> None:
     solving.warm_up()
     clock, mailer, settings = _pieces()
     stop = worker.start(clock, mailer, settings)

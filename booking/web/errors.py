@@ -1,17 +1,33 @@
 """What went wrong, in the reader's language, and what to do now; never a traceback."""
 
+import errno
 import logging
+from datetime import timedelta
+from typing import Any
 
-from flask import Flask, Response, request
+import apsw
+from flask import Flask, Response, current_app, g, request
 from flask_babel import gettext as _
-from peewee import OperationalError
+from peewee import DatabaseError, InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException
 
+from booking import availability, levels
 from booking.gateway import ChangedMeanwhile, KeyReused, NotYours
+from booking.levels import DatabaseIsNewer
 from booking.lifecycle import IllegalTransition
+from booking.web.access import return_path
 from booking.web.fragments import render
+from booking.web.urls import now
 
 log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5
+LOOK_AGAIN = timedelta(seconds=5)  # Whether somebody updated the database under us.
+DISK_FAULTS = {
+    errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENOSPC, errno.EROFS,
+}  # fmt: skip
+SECRET_WORDS = ("codigo", "clave", "secret", "totp")  # In names of fields that no page repeats.
+FREE_TEXT = {"nota", "texto"}  # What people write in their own words stays in sight.
 
 LAST_RESORT = (
     '<!doctype html><html lang="es"><title>Algo falló</title><h1>Algo falló de nuestro lado</h1>'
@@ -26,11 +42,17 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(IllegalTransition, lambda _error: problem(409))
     app.register_error_handler(KeyReused, lambda _error: problem(422))
     app.register_error_handler(OverflowError, lambda _error: problem(404))  # No row has such an id.
-    app.register_error_handler(OperationalError, _busy)
+    for fault in (OperationalError, InterfaceError, apsw.Error, DatabaseIsNewer):
+        app.register_error_handler(fault, _unavailable)
+    app.register_error_handler(DatabaseError, _database)
+    app.register_error_handler(OSError, _system)
     app.register_error_handler(Exception, _unexpected)
+    app.before_request(_refuse_newer_database)
 
 
-def problem(status: int, *, title: str | None = None, advice: str | None = None) -> Response:
+def problem(
+    status: int, *, title: str | None = None, advice: str | None = None, **retry: Any
+) -> Response:
     """A page that says what happened and what to do."""
     known_title, known_advice = _words(status)
     return render(
@@ -38,6 +60,7 @@ def problem(status: int, *, title: str | None = None, advice: str | None = None)
         status=status,
         title=title or known_title,
         advice=advice or known_advice,
+        **retry,
     )
 
 
@@ -69,8 +92,11 @@ def _words(status: int) -> tuple[str, str]:
         ),
         429: (_("Demasiados intentos"), _("Espere unos minutos e inténtelo de nuevo.")),
         503: (
-            _("El portal está ocupado"),
-            _("No se perdió nada. Espere unos segundos y vuelva a intentarlo."),
+            _("El portal no está disponible en este momento"),
+            _(
+                "No se perdió nada, y lo que escribió sigue aquí. Espere unos segundos y vuelva a"
+                " intentarlo."
+            ),
         ),
     }
     return words.get(
@@ -91,11 +117,47 @@ def _http(error: HTTPException) -> Response:
     return response
 
 
-def _busy(error: OperationalError) -> Response:
-    log.warning("database: %s", error)
-    response = problem(503)
-    response.headers["Retry-After"] = "5"
+def _refuse_newer_database() -> None:
+    """Do nothing with tables whose meaning has changed since this process began."""
+    seen = current_app.extensions.setdefault("level_seen", now())  # Starting, it looked.
+    if not timedelta() <= now() - seen < LOOK_AGAIN:
+        levels.refuse_newer()
+        current_app.extensions["level_seen"] = now()
+
+
+def _database(error: DatabaseError) -> Response:
+    """A damaged file is everybody's trouble; a refused row is a defect of ours."""
+    return _unavailable(error) if type(error) is DatabaseError else _unexpected(error)
+
+
+def _system(error: OSError) -> Response:
+    """The database has files of its own beside it, and those meet the disk without its help."""
+    return _unavailable(error) if error.errno in DISK_FAULTS else _unexpected(error)
+
+
+def _unavailable(error: Exception) -> Response:
+    """The database does not answer: a page that asks it nothing and loses nothing typed."""
+    log.error("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
+    availability.begin_page(availability.remembered())
+    if "_login_user" not in g:  # Nobody knows who it is, and asking would fail again.
+        g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
+    response = problem(503, **_retry())
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
+
+
+def _retry() -> dict[str, Any]:
+    """How to try again: the same form with the same one-time key, or a link."""
+    fields = [] if request.method != "POST" else list(request.form.items(multi=True))
+    if not fields or any(word in name for name, _ in fields for word in SECRET_WORDS):
+        return {"again": return_path()}
+    return {
+        "again": request.full_path.rstrip("?"),
+        "typed": [
+            (name, value, name in FREE_TEXT or "\n" in value or len(value) > 100)
+            for name, value in fields
+        ],
+    }
 
 
 def _unexpected(error: Exception) -> Response:

@@ -18,7 +18,6 @@ RUNTIME = PROJECT["project"]["dependencies"]
 DEVELOPMENT = PROJECT["dependency-groups"]["dev"]
 
 NEVER_IMPORTED = {
-    "apsw": "playhouse.apsw_ext reaches SQLite through it",
     "tzdata": "zoneinfo reads it where the system has no time zones",
     "import-linter": "a command",
     "mypy": "a command",

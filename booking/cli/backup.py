@@ -1,0 +1,63 @@
+"""`flask backup` and `flask restore`: a copy of the book, and the book from a copy."""
+
+import sys
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from booking import backup, db, doctor, tenancy
+from booking.backup import BackupError
+from booking.doctor import Verdict
+from booking.levels import DatabaseIsNewer
+from booking.models import Practice
+from booking.settings import Settings
+
+PATH = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("backup")
+@click.argument("file", type=PATH, required=False)
+@with_appcontext
+def back_up(file: Path | None) -> None:
+    """Copy the book into FILE while it is in use (or into the folder of copies)."""
+    settings: Settings = current_app.extensions["settings"]
+    try:
+        made = backup.make(settings, file or _by_the_time(settings))
+        contents = backup.contents_of(made)
+    except (BackupError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{made}: {contents.appointments} citas. Contiene datos personales: guárdelo bien.")
+
+
+def _by_the_time(settings: Settings) -> Path:
+    now = current_app.extensions["clock"].now().astimezone(ZoneInfo(Practice.get().zone))
+    suffix = "db" if tenancy.sqlite_path(settings) else "dump"
+    return backup.folder(settings) / f"citas-{now:%Y-%m-%d-%H%M%S}.{suffix}"
+
+
+@click.command("restore")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@with_appcontext
+def restore(file: Path) -> None:
+    """Put the copy FILE in the place of an empty book, and examine it. Overwrites no live one."""
+    settings: Settings = current_app.extensions["settings"]
+    try:
+        contents = backup.restore(file, settings)
+        db.migrate()
+    except tenancy.AlreadyServed as other:
+        raise click.ClickException(
+            f"Un servidor trabaja con {other.path}. Deténgalo, y también flask worker, y repita."
+        ) from other
+    except (BackupError, DatabaseIsNewer, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Restaurado de {file}: {contents.appointments} citas.")
+    broken = [each for each in doctor.promises() if each.verdict is Verdict.WRONG]
+    for finding in broken:
+        click.echo(f"✗ {finding.check} {finding.words}: {'; '.join(finding.rows)}", err=True)
+    if broken:
+        click.echo("El respaldo no cumple lo anterior.", err=True)
+        sys.exit(1)
+    click.echo("Cumple todo lo que se revisa. Ya puede iniciar el portal: flask --app app serve")

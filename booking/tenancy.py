@@ -1,0 +1,57 @@
+"""One server at a time on a SQLite file: a lock beside it, held for as long as the server lives."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from booking.settings import Settings
+
+
+class AlreadyServed(Exception):
+    """Another server works on this file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+
+def sqlite_path(settings: Settings) -> Path | None:
+    """The database's file; None on PostgreSQL, which any number of servers may share."""
+    scheme, _, path = settings.database_url.partition(":///")
+    return Path(path) if scheme == "sqlite" else None
+
+
+@contextmanager
+def sole_server(settings: Settings) -> Iterator[None]:
+    """Keep other servers off this file; processes forked meanwhile keep them off, too.
+
+    Raises:
+        AlreadyServed: there is one.
+    """
+    path = sqlite_path(settings)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{path}.server").open("a") as file:
+        if not lock_now(file.fileno()):
+            raise AlreadyServed(path)
+        yield
+
+
+try:
+    import fcntl
+
+    def lock_now(file: int) -> bool:
+        """Take the lock on an open file, if nobody has it; closing it, or dying, lets go."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+except ImportError:  # Not POSIX: there is no such lock, and the port keeps a second server off.
+
+    def lock_now(file: int) -> bool:
+        del file
+        return True

@@ -1,0 +1,105 @@
+"""The worker outlives what it meets, makes the night's copy, and knows when not to work."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from booking import backup, worker
+from booking.clock import SettableClock
+from booking.models import OutboxMessage
+from tests.builders import NOW
+from tests.test_doctor import newer_migration
+
+
+class Rounds(threading.Event):
+    """Lets the loop go round so many times, with something happening between two rounds."""
+
+    def __init__(self, *between) -> None:
+        super().__init__()
+        self.between = list(between)
+
+    def wait(self, timeout=None) -> bool:
+        if self.between:
+            self.between.pop(0)()
+        else:
+            self.set()
+        return True
+
+
+def nothing() -> None:
+    """One more round."""
+
+
+@pytest.mark.sqlite
+def test_the_night_has_one_copy_and_its_failure_stops_no_mail(
+    app, clock, mailer, settings, confirmed, caplog
+):
+    backup.folder(settings).write_text("in the way")  # A file where the folder should be.
+    clock.advance(timedelta(minutes=1))
+    worker.loop(clock, mailer, settings, Rounds(nothing))
+    assert len(mailer.sent) == OutboxMessage.select().count()
+    assert caplog.text.count("tonight's copy failed") == 1  # Not every two seconds.
+    backup.folder(settings).unlink()
+    worker.loop(clock, mailer, settings, Rounds(nothing, nothing))
+    assert len(backup.copies(settings)) == 1
+
+
+@pytest.mark.sqlite
+def test_a_failed_copy_is_tried_again_an_hour_later(app, clock, mailer, settings):
+    backup.folder(settings).write_text("in the way")
+
+    def an_hour_later() -> None:
+        backup.folder(settings).unlink()
+        clock.advance(timedelta(hours=1))
+
+    worker.loop(clock, mailer, settings, Rounds(an_hour_later))
+    assert len(backup.copies(settings)) == 1
+
+
+def test_a_clock_that_went_back_is_told(app, clock, mailer, settings, caplog):
+    worker.loop(clock, mailer, settings, Rounds(lambda: clock.advance(-timedelta(hours=2))))
+    assert "the clock went back by 2:00:00" in caplog.text
+
+
+def test_nothing_is_sent_for_a_database_of_a_newer_version(
+    app, clock, mailer, settings, confirmed, caplog
+):
+    newer_migration()
+    clock.advance(timedelta(minutes=1))
+    worker.loop(clock, mailer, settings, Rounds())
+    assert mailer.sent == []
+    assert "9999_future" in caplog.text
+
+
+class Away:
+    """A mail server that cannot be reached."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def send(self, message) -> None:
+        self.asked += 1
+        raise ConnectionRefusedError("nobody there")
+
+
+def test_mail_waits_for_a_server_that_is_away_for_an_hour(app, mailer, settings, confirmed):
+    clock, away = SettableClock(NOW + timedelta(minutes=1)), Away()
+    waiting = OutboxMessage.select().where(OutboxMessage.state == "waiting")
+    owed = waiting.count()
+    half_an_hour = [lambda: clock.advance(timedelta(minutes=30))]
+    worker.loop(clock, away, settings, Rounds(*half_an_hour * 2))
+    assert (waiting.count(), away.asked > 0) == (owed, True)
+    clock.advance(timedelta(hours=1))
+    for _ in range(owed):
+        worker.tick(clock, mailer, settings)
+    assert (waiting.count(), len(mailer.sent)) == (0, owed)
+
+
+def test_a_round_asks_a_server_that_is_away_once(app, clock, settings, confirmed):
+    """Twenty seconds of silence for each message would hold up the deadlines."""
+    clock.advance(timedelta(minutes=1))
+    away = Away()
+    assert OutboxMessage.select().count() > 1
+    worker.tick(clock, away, settings)
+    assert away.asked == 1
