@@ -17,10 +17,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from peewee import IntegrityError
 
-from booking import availability, db, gateway, practice_file
+from booking import availability, db, gateway, outbox, practice_file
 from booking.availability import Rule
 from booking.lifecycle import Event
-from booking.models import Appointment, History
+from booking.models import Appointment, Delivery, History, OutboxMessage
 from booking.operations import deadlines, deciding
 from booking.settings import Settings
 from booking.simulation.life import STEPS, Disagreement, Life, unless_idle
@@ -140,6 +140,13 @@ def test_nothing_waits_for_ever(new_life, seed):
     life.check()
     states = {row.state for row in Appointment.select()}
     assert not states & {"requested", "offered"}
+    life.post.down = False
+    for _ in range(24):
+        outbox.drain(life.post, life.settings, now=life.now)
+        life.now += timedelta(hours=1)
+    assert {row.state for row in OutboxMessage.select()} <= {Delivery.SENT, Delivery.DEAD}
+    assert all(row.error for row in OutboxMessage.select() if row.state == Delivery.DEAD)
+    life.check()
 
 
 @pytest.mark.long

@@ -74,7 +74,7 @@ def simulate(
 
 def _progress(day: int, days: int) -> None:
     if sys.stderr.isatty():
-        click.echo(f"\r  día {day + 1} de {days}", nl=False, err=True)
+        click.echo(f"\r  día {day + 1} de {days}", nl=day + 1 == days, err=True)
 
 
 def _explain(outcome: Outcome) -> None:

@@ -162,9 +162,7 @@ class Life:
         for account in self.accounts[::3]:
             self._meet(add_partner(account, name="Quien viene también", now=self.now), account)
         for account in self.accounts[1::3]:
-            child = add_minor(
-                account, name="Luz", birth_date=date(2018, 1, 2), now=self.now
-            )
+            child = add_minor(account, name="Luz", birth_date=date(2018, 1, 2), now=self.now)
             self._meet(child, account)
 
     def new_account(self, name: str, *, known: bool) -> None:
@@ -327,7 +325,7 @@ class Life:
         return self._as_staff(self.dice.choice(self._or_else(own, self.staff)))
 
     def somebody_of_staff(self) -> tuple[Actor, Who]:
-        return self._as_staff(self.dice.choice(self.staff))
+        return self._as_staff(self.one_of(self.staff))
 
     def _as_staff(self, account: Account) -> tuple[Actor, Who]:
         clinician = None if account.manager else account.clinician_id
@@ -445,10 +443,6 @@ class Life:
         visit = self.visit_in("offered", "confirmed")
         rows = OfferedSlot.select().where(OfferedSlot.appointment == visit.id)
         offer = self.one_of(rows.order_by(OfferedSlot.id))
-        session = visit.offers.get(offer.id) or session_of(offer)
-        session.held_until = offer.held_until
-        if visit.state == "offered" and offer.id not in visit.offers:
-            raise NothingToDo  # Freed, or of an earlier offer.
         staff = self.dice.random() < 0.2
         account = self.account_for(visit)
         actor, who = self.staff_for(visit)
@@ -456,7 +450,7 @@ class Life:
             who = Who(staff=False, account=account.id)
         row = self.do(
             "elegir",
-            self.model.take_answers(visit, session, who, now=self.now),
+            self.model.take_answers(visit, offer.id, who, now=self.now),
             lambda key: (
                 take_offer_for_client(visit.id, offer.id, actor=actor, now=self.now, key=key)
                 if staff
@@ -464,6 +458,7 @@ class Life:
             ),
         )
         if row is not None:
+            session = visit.offers[offer.id]
             wish = self.model.wish_of(visit, session)
             places = self.model.free_at(wish, session.starts_at, now=self.now, staff=True)
             taken = self._session(row, wish, places, session.starts_at)
@@ -741,8 +736,8 @@ class Life:
         if luck < 0.4:
             return Missing(clinician_id=self.dice.choice(sorted(setup.clinicians)))
         if luck < 0.8:
-            return Missing(room_id=self.dice.choice(sorted(setup.rooms)))
-        return Missing(location_id=self.dice.choice(sorted(setup.locations)))
+            return Missing(room_id=self.one_of(sorted(setup.rooms)))
+        return Missing(location_id=self.one_of(sorted(setup.locations)))
 
     def _carry_out(self, blocked: BlockedTime, actor: Actor) -> None:
         """Work the plan out at once, and approve most of it."""

@@ -315,11 +315,11 @@ class Model(Rules):
 
     # Choosing, ending.
 
-    def take_answers(self, visit: Visit, offer: Session, who: Who, *, now: datetime) -> Answers:
+    def take_answers(self, visit: Visit, offer_id: int, who: Who, *, now: datetime) -> Answers:
         if not self.sees(who, visit):
             return {"NotYours"}
-        assert offer.held_until is not None
-        if visit.state != "offered" or offer.held_until <= now:
+        offer = visit.offers.get(offer_id)
+        if offer is None or offer.held_until is None or offer.held_until <= now:
             return {"OfferGone"}
         wish = self.wish_of(visit, offer)
         return refusal("NotFree", not self.free_at(wish, offer.starts_at, now=now, staff=True))

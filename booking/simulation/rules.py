@@ -83,7 +83,9 @@ class Setup:
             and room.seats >= wants.seats
         ]
 
-    def open_stretches(self, clinician: int, place: int | None, modality: str, day: date) -> Any:
+    def open_stretches(
+        self, clinician: int, place: int | None, modality: str, day: date
+    ) -> Iterator[tuple[datetime, datetime]]:
         """When somebody works at a place in some way on a day, by the wall clock there."""
         own = [row for row in self.hours if row.clinician_id == clinician]
         special = [row for row in own if row.day == day]
@@ -240,7 +242,9 @@ class Rules:
             if next(self.misses(wish, place, start, now=now, staff=staff), None) is None
         }
 
-    def why_not(self, wish: Any, start: datetime, *, now: datetime, staff: bool) -> Any:
+    def why_not(
+        self, wish: Any, start: datetime, *, now: datetime, staff: bool
+    ) -> dict[Place, list[str]]:
         """For whoever reads that the book and the model disagree."""
         return {
             place: list(self.misses(wish, place, start, now=now, staff=staff))
