@@ -103,7 +103,7 @@ class Practice(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize(
-    ("runs", "steps"), [(8, 25), pytest.param(500, 40, marks=pytest.mark.long)]
+    ("runs", "steps"), [(6, 20), pytest.param(500, 40, marks=pytest.mark.long)]
 )
 def test_the_book_does_what_the_model_says(new_life, runs, steps):
     machine = type("Machine", (Practice,), {"new_life": staticmethod(new_life)})

@@ -705,8 +705,11 @@ class Life:
 
     def report_absence(self) -> None:
         actor, who = self.somebody_of_staff()
-        missing = self._missing(who)
-        start = self._hour_ahead()
+        missing, start = self._missing(who), self._hour_ahead()
+        if self.dice.random() < 0.6:
+            visit = self.visit_in("confirmed", "confirmed", "requested")
+            start, (actor, who) = visit.session.starts_at, self.staff_for(visit)
+            missing = self._missing(who, visit.session)
         end = start + timedelta(hours=self.dice.choice((2, 5, 10)))
         block = Blocked(
             clinician=missing.clinician_id,
@@ -729,10 +732,15 @@ class Life:
             self.compare()
             self._carry_out(row, actor)
 
-    def _missing(self, who: Who) -> Missing:
+    def _missing(self, who: Who, session: Session | None = None) -> Missing:
+        """Who or what; with a session, somebody or something that it needs."""
         setup, luck = self.model.setup, self.dice.random()
         if who.clinician is not None:
             return Missing(clinician_id=who.clinician)
+        if session is not None:
+            if session.room is not None and luck < 0.5:
+                return Missing(room_id=session.room)
+            return Missing(clinician_id=session.clinician)
         if luck < 0.4:
             return Missing(clinician_id=self.dice.choice(sorted(setup.clinicians)))
         if luck < 0.8:
