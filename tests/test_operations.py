@@ -315,6 +315,16 @@ def test_a_service_is_for_whom_it_is_meant(ana):
     assert request(new, service="primera-visita").status is State.REQUESTED
 
 
+def test_a_first_visit_can_be_moved_though_its_client_is_known_by_then(ines):
+    new = make_account("Nora Gil", "nora@example.com", known=False)
+    first = request(new, service="primera-visita")
+    accept(first.id, version=1, actor=ines, now=NOW)
+    moving = request(new, at(8, 10), service="primera-visita", replaces=first.id)
+    assert moving.status is State.REQUESTED
+    with refused(NotForThisClient):
+        request(new, at(9, 10), service="primera-visita")
+
+
 def test_a_session_without_a_room_is_not_to_be_had(ana, bruno):
     set_up_anew(Room, active=False)
     Room.update(active=True).where(Room.key == "c1").execute()

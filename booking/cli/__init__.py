@@ -13,6 +13,7 @@ from booking import db, demo, fingerprint, levels, planner, practice_file, solvi
 from booking.cli import processes
 from booking.cli.backup import back_up, restore
 from booking.cli.doctor import doctor
+from booking.cli.simulate import simulate
 from booking.clock import Clock
 from booking.mailer import Mailer
 from booking.models import Appointment, Practice
@@ -28,7 +29,10 @@ demonstration = AppGroup("demo", help="A practice to try things on.")
 
 
 def init_app(app: Flask) -> None:
-    for command in (practice, database, demonstration, serve, work, doctor, back_up, restore):
+    for command in (
+        *(practice, database, demonstration, serve, work),
+        *(doctor, back_up, restore, simulate),
+    ):
         app.cli.add_command(command)
 
 

@@ -55,8 +55,13 @@ class OfferGone(Exception):
     """The offered slot is no longer held: its time is over, or it was freed."""
 
 
-def suits(service: Service, client: Client) -> bool:
-    """Whether a service is meant for such a client."""
+def suits(service: Service, client: Client, *, moves: Appointment | None = None) -> bool:
+    """Whether a service is meant for such a client, or is the one of theirs that is moved.
+
+    Whoever moves a first visit is no new client any more.
+    """
+    if moves is not None and (moves.service_id, moves.client_id) == (service.id, client.id):
+        return True
     if service.client_kinds and client.kind not in service.client_kinds:
         return False
     if service.audience == Audience.NEW:
@@ -86,9 +91,9 @@ def ask(
     with gateway.change(gateway.client(account), now=now, key=key) as tx:
         practice = plan().practice
         service = plan().services[wish.service_id]
-        if not service.active or not service.online or not suits(service, client):
-            raise NotForThisClient
         old = None if replaces is None else _movable(tx, replaces)
+        if not service.active or not service.online or not suits(service, client, moves=old):
+            raise NotForThisClient
         if pending_count(account) >= practice.max_pending:
             raise TooManyPending(practice.max_pending)
         if not Access.select().where(Access.account == account, Access.client == client).exists():

@@ -106,7 +106,7 @@ def read_draft(the: Plan, who: Account) -> Draft:
     if (
         service is None
         or not service.online
-        or service not in services_for(the, list(people.values()))
+        or service not in services_for(the, list(people.values()), moves=draft.replaces)
     ):
         return draft
     draft = replace(draft, service=service)
@@ -141,8 +141,13 @@ def _instant(text: str) -> datetime:
     return found
 
 
-def services_for(the: Plan, people: list[Client]) -> list[Service]:
-    """What this account can ask for online, for somebody it acts for or could add."""
+def services_for(
+    the: Plan, people: list[Client], *, moves: Appointment | None = None
+) -> list[Service]:
+    """What this account can ask for online, for somebody it acts for or could add.
+
+    The service of the session that it `moves` is always among them.
+    """
     kinds = {client.kind for client in people}
     return [
         service
@@ -151,7 +156,7 @@ def services_for(the: Plan, people: list[Client]) -> list[Service]:
         and service.online
         and places_for(the, service)
         and (
-            any(suits(service, client) for client in people)
+            any(suits(service, client, moves=moves) for client in people)
             or any(
                 _could_be_added(service, kind, people) for kind in ClientKind if kind not in kinds
             )
@@ -238,7 +243,7 @@ def start() -> ResponseReturnValue:
 @step
 def service(draft: Draft) -> ResponseReturnValue:
     the, who = plan(), account()
-    services = services_for(the, queries.people(who))
+    services = services_for(the, queries.people(who), moves=draft.replaces)
     pending = pending_count(who)
     if len(services) == 1 and draft.service is None:
         return redirect(next_url(the, draft, servicio=services[0].key), 303)
@@ -426,7 +431,7 @@ bp.add_url_rule("/persona", "person", person, methods=["GET", "POST"])
 def _eligible(draft: Draft) -> list[Client]:
     """Whom the account may ask this service for."""
     assert draft.service is not None
-    people = [c for c in queries.people(account()) if suits(draft.service, c)]
+    people = [c for c in queries.people(account()) if suits(draft.service, c, moves=draft.replaces)]
     if draft.replaces is not None:
         people = [c for c in people if c.id == draft.replaces.client_id]
     return people

@@ -13,9 +13,11 @@ from booking.lifecycle import State
 from booking.models import Appointment, OfferedSlot, OfferState, Practice
 from booking.operations import accept, deny
 from booking.operations.requesting import open_successor
-from tests.builders import at, confirmed_session, request
+from tests.builders import NOW, at, confirmed_session, request
+from tests.conftest import make_account
 from tests.web.test_flow import heading, key_of
 
+TUESDAY = "&hora=2027-03-09T16:00Z"
 ACTIONS = ("", "/enviada", "/cita.ics", "/cancelar", "/reprogramar", "/ninguno")
 
 
@@ -135,6 +137,17 @@ def test_rescheduling_keeps_the_old_until_the_new_is_confirmed(phone, ana, ines,
     accept(wanted.id, version=1, actor=gateway.staff(ines), now=at(1, 10))
     assert fresh(confirmed).status is State.MOVED
     assert cards(phone.get("/citas")) == ["Confirmada"]
+
+
+def test_a_first_visit_is_moved_online_by_a_client_who_is_known_by_then(visitor, clock, ines):
+    new = make_account("Nora Gil", "nora@example.com", known=False)
+    first = request(new, service="primera-visita")
+    accept(first.id, version=1, actor=gateway.staff(ines), now=NOW)
+    phone = visitor(new)
+    start = phone.get(f"/citas/{first.id}/reprogramar").location
+    confirm = start.replace("/horario", "/persona") + TUESDAY
+    assert press(phone, confirm, persona=first.client_id).status_code == 303
+    assert Appointment.get(Appointment.replaces == first.id).status is State.REQUESTED
 
 
 def test_cancelling_the_old_withdraws_the_request_to_move_it(phone, ana, confirmed):
