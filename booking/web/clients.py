@@ -19,7 +19,7 @@ from booking.models import Appointment, Client, Clinician, Location, Modality, S
 from booking.occupancy import SlotTaken
 from booking.operations.people import AlreadyKnown
 from booking.queries import staff as queries
-from booking.web.access import for_staff, staff_actor
+from booking.web.access import AGENDA, APPOINTMENT, CLIENT, for_staff, of, staff_actor
 from booking.web.agenda import appointment_page, staff_words, why_not
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
@@ -70,6 +70,7 @@ def new() -> ResponseReturnValue:
 
 @bp.get("/<int:client_id>")
 @for_staff
+@of(CLIENT)
 def show(client_id: int) -> ResponseReturnValue:
     client = queries.client(staff_actor(), client_id)
     upcoming, past = queries.appointments_of(staff_actor(), client, now=now())
@@ -192,6 +193,7 @@ def step(view: View) -> Callable[[int], ResponseReturnValue]:
     """A step of the flow: it gets the draft, or the reader is sent to the first gap in it."""
 
     @for_staff
+    @of(CLIENT, APPOINTMENT.named("cambia"), AGENDA)
     @wraps(view)
     def run(client_id: int) -> ResponseReturnValue:
         draft = read_draft(plan(), queries.client(staff_actor(), client_id))

@@ -14,7 +14,7 @@ from booking import availability
 from booking.clock import Clock
 from booking.db import database
 from booking.settings import Settings
-from booking.web.access import public
+from booking.web.access import FILE, of, public
 
 STATIC = Path(__file__).parent.parent.parent / "static"
 FOREVER = "public, max-age=31536000, immutable"
@@ -54,6 +54,7 @@ def static(filename: str) -> str:
 
 
 @public
+@of(FILE.named("digest"), FILE)
 def hashed_file(digest: str, filename: str) -> Response:
     """A file of ours, compressed as well as can be, once."""
     if not (STATIC / filename).is_file() or static(filename).split("/")[2] != digest:

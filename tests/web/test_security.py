@@ -85,6 +85,20 @@ def test_a_view_without_an_audience_stops_the_server():
         access.refuse_undeclared_views(forgetful)
 
 
+def test_a_view_about_something_undeclared_stops_the_server():
+    @access.for_staff
+    def careless(client_id: int) -> str:
+        return str(client_id)
+
+    new = Flask(__name__)
+    new.add_url_rule("/clientes/<int:client_id>/notas", "notes", careless)
+    with pytest.raises(LookupError, match="notes: client_id"):
+        access.refuse_undeclared_views(new)
+    access.of(access.CLIENT)(careless)
+    access.refuse_undeclared_views(new)
+    assert access.things_of(new, "notes") == (access.CLIENT,)
+
+
 @pytest.mark.parametrize("path", ["/solicitudes", "/agenda", "/clientes"])
 def test_staff_pages_do_not_exist_for_clients(visitor, ana, path):
     assert visitor(ana).get(path).status_code == 404
