@@ -121,7 +121,6 @@ def init_app(app: Flask) -> None:
 
 def refuse_undeclared_views(app: Flask) -> None:
     """No view without a policy: forgetting it stops the server, not a visitor."""
-    app.view_functions.pop("static", None)
     undeclared = [
         name for name, view in app.view_functions.items() if not hasattr(view, "audience")
     ]
@@ -130,7 +129,6 @@ def refuse_undeclared_views(app: Flask) -> None:
     nobodys = [
         f"{rule.endpoint}: {name}"
         for rule in app.url_map.iter_rules()
-        if rule.endpoint in app.view_functions
         for name in rule.arguments - {thing.parameter for thing in things_of(app, rule.endpoint)}
     ]
     if nobodys:

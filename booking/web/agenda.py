@@ -278,7 +278,7 @@ def cancel(appointment_id: int) -> ResponseReturnValue:
     row = queries.appointment(staff_actor(), appointment_id)
     if row.status is not State.OFFERED and row.ends_at <= now():
         return appointment_page(row.id, status=409, alert=_("Esta cita ya pasó."))
-    if request.method == "GET":
+    if request.method != "POST":
         if row.status not in OPEN:
             return redirect(url_for("agenda.appointment", appointment_id=row.id), 303)
         return render("agenda/cancel.html", appointment=row, successor=open_successor(row))

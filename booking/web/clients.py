@@ -198,7 +198,7 @@ def step(view: View) -> Callable[[int], ResponseReturnValue]:
     def run(client_id: int) -> ResponseReturnValue:
         draft = read_draft(plan(), queries.client(staff_actor(), client_id))
         old, gap = draft.replaces, first_gap(draft)
-        if request.method == "GET" and old is not None and old.status is not State.CONFIRMED:
+        if request.method != "POST" and old is not None and old.status is not State.CONFIRMED:
             return redirect(url_for("agenda.appointment", appointment_id=old.id), 303)
         if STEPS.index(gap) < STEPS.index(view.__name__):
             return redirect(draft.url(gap), 303)
@@ -255,7 +255,7 @@ def place(draft: Draft) -> ResponseReturnValue:
 @step
 def time(draft: Draft) -> ResponseReturnValue:
     """Free times to choose from, and a form for any other."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _time_page(draft, Form())
     form = Form()
     starts_at = _read_moment(form, zone_of(draft))
@@ -332,7 +332,7 @@ def _elsewhere(draft: Draft, since: date) -> list[tuple[Draft, int]]:
 def confirm(draft: Draft) -> ResponseReturnValue:
     assert draft.starts_at is not None
     try:
-        if request.method == "GET":
+        if request.method != "POST":
             slot = _check(draft.wish, draft.starts_at)
             moves = queries.room_changes(slot.swaps).values()
             return render("clients/confirm.html", draft=draft, zone=zone_of(draft), moves=moves)

@@ -125,7 +125,7 @@ def absence() -> ResponseReturnValue:
     choices = _choices(the)
     flat = {choice.value: choice for group in choices.values() for choice in group}
     chosen = flat.get(request.form.get("quien") or request.args.get("quien", ""))
-    if chosen is None and (request.method == "GET" or "quien" not in request.form):
+    if chosen is None and (request.method != "POST" or "quien" not in request.form):
         chosen = next(iter(flat.values()), None)
     earlier = around = None
     if request.method == "POST":

@@ -378,7 +378,7 @@ def deny(appointment_id: int) -> ResponseReturnValue:
     if gateway.answer_to(key()) is not None:
         return see_other(url_for("requests.show", appointment_id=row.id))
     denial = Denial(row)
-    if request.method == "GET" or denial.form.get("hacer"):
+    if request.method != "POST" or denial.form.get("hacer"):
         return _deny_page(denial)
     slots = denial.slots()
     if denial.form.errors:

@@ -48,8 +48,6 @@ class Cell:
 
 def cells(app: Flask, cast: Cast) -> Iterator[Cell]:
     for rule in app.url_map.iter_rules():
-        if rule.endpoint not in app.view_functions:
-            continue
         thing = about(app, rule)
         for method in METHODS:
             # Where no view runs, it does not matter whose thing it would have been.
@@ -163,10 +161,9 @@ def test_every_cell_is_as_declared(app, cast):
 def named_elsewhere(app: Flask) -> Iterator[tuple[Rule, Thing]]:
     """What queries and forms name, by the rule that reads it."""
     for rule in app.url_map.iter_rules():
-        if rule.endpoint in app.view_functions:
-            for thing in things_of(app, rule.endpoint):
-                if thing.parameter not in rule.arguments:
-                    yield rule, thing
+        for thing in things_of(app, rule.endpoint):
+            if thing.parameter not in rule.arguments:
+                yield rule, thing
 
 
 # What a form says besides, so that the view gets as far as the thing that it names.

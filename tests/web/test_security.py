@@ -79,7 +79,7 @@ def test_every_view_declares_its_audience(app):
 
 
 def test_a_view_without_an_audience_stops_the_server():
-    forgetful = Flask(__name__)
+    forgetful = Flask(__name__, static_folder=None)
     forgetful.add_url_rule("/x", "x", lambda: "x")
     with pytest.raises(LookupError, match="x"):
         access.refuse_undeclared_views(forgetful)
@@ -90,7 +90,7 @@ def test_a_view_about_something_undeclared_stops_the_server():
     def careless(client_id: int) -> str:
         return str(client_id)
 
-    new = Flask(__name__)
+    new = Flask(__name__, static_folder=None)
     new.add_url_rule("/clientes/<int:client_id>/notas", "notes", careless)
     with pytest.raises(LookupError, match="notes: client_id"):
         access.refuse_undeclared_views(new)
