@@ -115,6 +115,15 @@ def test_the_demos_doors_do_not_exist_in_production(tmp_path, prepared):
         assert browser.get(path, base_url=settings.base_url).status_code == 404
     assert browser.get("/", base_url="https://evil.example").status_code == 400
     assert browser.get("/healthz", base_url="http://127.0.0.1:8000").status_code == 200
+    refused = browser.get("/", base_url="https://evil.example")
+    too_long = browser.post("/entrar", data={"x": "x" * 70_000}, base_url=settings.base_url)
+    assert [refused.status_code, too_long.status_code] == [400, 413]
+    for answer in (refused, too_long):
+        assert answer.headers["Content-Security-Policy"] == CSP
+        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "camera=()" in answer.headers["Permissions-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
     answer = browser.get("/", base_url=settings.base_url)
     assert "max-age" in answer.headers["Strict-Transport-Security"]
 
