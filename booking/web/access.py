@@ -135,6 +135,12 @@ def refuse_undeclared_views(app: Flask) -> None:
         raise LookupError(f"path parameters that @of does not declare: {sorted(nobodys)}")
 
 
+def audience_of(app: Flask, endpoint: str) -> For:
+    """Whom a view declares to answer."""
+    found: For = app.view_functions[endpoint].audience  # type: ignore[union-attr]
+    return found
+
+
 def things_of(app: Flask, endpoint: str) -> tuple[Thing, ...]:
     """What a view declares to be about."""
     found: tuple[Thing, ...] = getattr(app.view_functions[endpoint], "things", ())

@@ -16,6 +16,7 @@ from booking.models import (
     Account,
     Appointment,
     Client,
+    Clinician,
     Location,
     Modality,
     OfferedSlot,
@@ -69,8 +70,8 @@ def gather(app: Flask, clock: SettableClock, visitor: Callable[..., FlaskClient]
         "offer": _offers(sessions, ines, oscar),
         "client": _clients(sessions),
         "clinician": [
-            Object({"profesional": ines.clinician.key}, _care("clinician")),
-            Object({"profesional": oscar.clinician.key}, _care("other clinician")),
+            Object({"profesional": _own(ines).key}, _care("clinician")),
+            Object({"profesional": _own(oscar).key}, _care("other clinician")),
             Object({"profesional": "nadie"}, exists=False),
         ],
         "link": _links(app),
@@ -84,6 +85,11 @@ def gather(app: Flask, clock: SettableClock, visitor: Callable[..., FlaskClient]
     objects |= _absences(accounts, clock)
     browsers = _browsers(accounts, visitor)
     return Cast({who: _steadfast(app, browser) for who, browser in browsers.items()}, objects)
+
+
+def _own(account: Account) -> Clinician:
+    assert account.clinician is not None
+    return account.clinician
 
 
 def _accounts() -> dict[str, Account]:
@@ -161,11 +167,12 @@ def _offers(sessions: dict[str, Appointment], ines: Account, oscar: Account) -> 
     found = []
     for who, staff, day in (("holder", ines, 11), ("other client", oscar, 10)):
         account = sessions[who].account
-        asked = request(account, at(day, 10), clinician=staff.clinician.key)
+        assert account is not None
+        asked = request(account, at(day, 10), clinician=_own(staff).key)
         slot = Slot(
             starts_at=at(day, 12),
             ends_at=at(day, 12, 50),
-            clinician_id=staff.clinician_id,
+            clinician_id=_own(staff).id,
             location_id=asked.location_id,
             clinician_location_id=asked.location_id,
             room_id=None,

@@ -176,7 +176,7 @@ def fields_of(text: str) -> dict[str, dict[str, str]]:
     forms: dict[str, dict[str, str]] = {}
     for form in re.findall(r"<form\b.*?</form>", text, re.DOTALL):
         target = re.search(r'\baction="([^"]*)"', form)
-        said = {}
+        said: dict[str, str] = {}
         for tag in re.findall(r"<(?:input|select|textarea|button)\b[^>]*>", form):
             name, value = re.search(r'\bname="([^"]+)"', tag), re.search(r'\bvalue="([^"]*)"', tag)
             if name:
@@ -188,7 +188,9 @@ def fields_of(text: str) -> dict[str, dict[str, str]]:
 
 def pages(app: Flask, cast: Cast, who: str) -> Iterator[tuple[str, TestResponse]]:
     """All that somebody can come to by following links and searching, with its address."""
-    waiting = [own_path(app, cast, rule, who) for rule in rules(app) if "GET" in rule.methods]
+    waiting = [
+        own_path(app, cast, rule, who) for rule in rules(app) if "GET" in (rule.methods or ())
+    ]
     seen: dict[str, int] = {}
     while waiting:
         path = waiting.pop()

@@ -16,7 +16,7 @@ from booking.mailer import FolderMailer
 from booking.models import Appointment, BlockedTime, Client
 from booking.operations import agenda, replanning
 from booking.queries import staff as queries
-from booking.web.access import For, Thing, things_of
+from booking.web.access import For, Thing, audience_of, things_of
 from tests.web.cast import SHUT_OUT, STAFF, Cast, Object, gather
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -66,7 +66,7 @@ def about(app: Flask, rule: Rule) -> Thing | None:
 
 def refusal(app: Flask, cell: Cell) -> int | None:
     """The status with which the declaration says that a cell is refused; None: it is not."""
-    audience = app.view_functions[cell.rule.endpoint].audience
+    audience = audience_of(app, cell.rule.endpoint)
     if cell.method not in (cell.rule.methods or ()):
         return 405
     if audience in (For.CLIENT, For.STAFF) and cell.who in SHUT_OUT:
@@ -115,7 +115,9 @@ def anonymised(text: str) -> str:
 
 def wrong(app: Flask, cast: Cast, chosen: Iterator[Cell]) -> list[str]:
     """Every cell that does not answer as declared, and every foreign one that differs."""
-    found, missing, foreign = [], {}, {}
+    found: list[str] = []
+    missing: dict[tuple[str, ...], list[tuple[Cell, str]]] = {}
+    foreign: dict[tuple[str, ...], list[tuple[Cell, str]]] = {}
     for cell in chosen:
         refused, answer = refusal(app, cell), ask(cast.people[cell.who], cell)
         found.append(judged(cell, answer, refused))
@@ -123,9 +125,9 @@ def wrong(app: Flask, cast: Cast, chosen: Iterator[Cell]) -> list[str]:
             group = missing if not cell.thing.exists else foreign
             key = (cell.rule.rule, cell.method, cell.who)
             group.setdefault(key, []).append((cell, anonymised(answer.text)))
-    for key, answers in foreign.items():
+    for asked, answers in foreign.items():
         for cell, text in answers:
-            if key in missing and text != missing[key][0][1]:
+            if asked in missing and text != missing[asked][0][1]:
                 found.append(f"{cell}: not what a missing one gets")
     return [each for each in found if each]
 
@@ -139,7 +141,7 @@ def essential(app: Flask, cast: Cast) -> Iterator[Cell]:
                 yield cell
             continue
         refused = refusal(app, cell)
-        staff_only = app.view_functions[cell.rule.endpoint].audience is For.STAFF
+        staff_only = audience_of(app, cell.rule.endpoint) is For.STAFF
         whose = cell.thing if refused == 404 and (cell.who in STAFF or not staff_only) else None
         key = (cell.rule.rule, cell.method, cell.who if refused else "let in", id(whose))
         if key not in seen:
@@ -182,9 +184,7 @@ def test_what_a_query_or_a_form_names_is_nobodys_unless_it_is_ones_own(app, cast
     """Somebody else's gets the answer of one that does not exist."""
     asked = 0
     for rule, thing in named_elsewhere(app):
-        if app.view_functions[rule.endpoint].audience is not (
-            For.CLIENT if who == "holder" else For.STAFF
-        ):
+        if audience_of(app, rule.endpoint) is not (For.CLIENT if who == "holder" else For.STAFF):
             continue
         own = about(app, rule)
         path = next(o for o in cast.objects[own.kind] if who in o.ties) if own else WITHOUT_THINGS
