@@ -34,7 +34,7 @@ def create_app(
         settings = settings or Settings.from_env()
     except InvalidSettings as invalid:
         raise SystemExit(str(invalid)) from None
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)  # Ours have their digest in the address.
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=64 * 1024,

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from booking import gateway
 from booking.db import transaction
-from booking.gateway import Actor, Key, once
+from booking.gateway import Actor, Key, NotYours, once
 from booking.models import Access, Account, Client, ClientKind, Relation
 
 
@@ -50,14 +50,20 @@ def add_partner(account: Account, *, name: str, now: datetime, key: Key | None =
 
 
 def self_of(account: Account) -> Client:
-    """The account holder as a client."""
-    found: Client = (
+    """The account holder as a client.
+
+    Raises:
+        NotYours: they are staff, and nobody's client.
+    """
+    found: Client | None = (
         Client.select()
         .join(Access)
         .where(Access.account == account, Access.relation == Relation.SELF)
         .order_by(Client.id)
-        .get()
+        .first()
     )
+    if found is None:
+        raise NotYours
     return found
 
 

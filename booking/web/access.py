@@ -1,6 +1,7 @@
-"""Who may see what: each view declares its audience, and the account behind a cookie is a row."""
+"""Who may see what: a view declares its audience and what it is about; sessions are rows."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -24,6 +25,56 @@ class For(StrEnum):
     CLIENT = "client"  # Anybody signed in; rows are scoped to the account.
     STAFF = "staff"  # Clinicians and managers; to all others there is no such page.
     DEMO = "demo"  # Anybody, but registered in the demo only.
+
+
+class Tie(StrEnum):
+    """How somebody can be tied to a thing; whoever has none of the ties finds no such thing."""
+
+    HOLDER = "holder"  # It is about the account's holder,
+    GUARDIAN = "guardian"  # about a child in their care,
+    PARTNER = "partner"  # or about the couple that they are half of.
+    CLINICIAN = "clinician"  # It is the clinician's own session, client or time.
+    MANAGER = "manager"  # Everything in the practice.
+    BEARER = "bearer"  # Whoever knows its name.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    """What a parameter of a path, query or form names, and who may touch it.
+
+    `refused` is the answer to everybody else, and to those who name what does not exist; a view
+    that can do without what its query names leaves it out instead.
+    """
+
+    kind: str
+    parameter: str
+    open_to: frozenset[Tie]
+    refused: int = 404
+
+    def named(self, parameter: str) -> "Thing":
+        """The same under the name that it has in a query or a form."""
+        return replace(self, parameter=parameter)
+
+
+FAMILY = frozenset({Tie.HOLDER, Tie.GUARDIAN, Tie.PARTNER})
+CARE = frozenset({Tie.CLINICIAN, Tie.MANAGER})
+ANYBODY = frozenset({Tie.BEARER})
+
+OWN_APPOINTMENT = Thing(kind="appointment", parameter="appointment_id", open_to=FAMILY)
+OWN_OFFER = Thing(kind="offer", parameter="horario", open_to=FAMILY, refused=409)
+OWN_PERSON = Thing(kind="client", parameter="persona", open_to=FAMILY, refused=422)
+APPOINTMENT = Thing(kind="appointment", parameter="appointment_id", open_to=CARE)
+OFFER = Thing(kind="offer", parameter="horario", open_to=CARE, refused=409)
+CLIENT = Thing(kind="client", parameter="client_id", open_to=CARE)
+AGENDA = Thing(kind="clinician", parameter="profesional", open_to=CARE)
+BLOCKED_TIME = Thing(kind="blocked", parameter="blocked_id", open_to=CARE)
+REPLAN = Thing(kind="replan", parameter="replan_id", open_to=CARE)
+REPLAN_ROW = Thing(kind="replan_row", parameter="fila", open_to=CARE, refused=422)
+# Whoever is signed in with the address goes straight on, even when the link is dead.
+SIGN_IN_LINK = Thing(kind="link", parameter="token", open_to=ANYBODY | {Tie.HOLDER}, refused=410)
+FILE = Thing(kind="file", parameter="filename", open_to=ANYBODY)
+MAIL = Thing(kind="mail", parameter="number", open_to=ANYBODY)
+PERSONA = Thing(kind="persona", parameter="who", open_to=ANYBODY)
 
 
 class User(UserMixin):  # type: ignore[misc]
@@ -50,6 +101,16 @@ for_staff = _declare(For.STAFF)
 for_demo = _declare(For.DEMO)
 
 
+def of(*things: Thing) -> Callable[[View], View]:
+    """Declare what a view is about: every path parameter, and what its query or form names."""
+
+    def wrap(view: View) -> View:
+        view.things = things  # type: ignore[attr-defined]
+        return view
+
+    return wrap
+
+
 def init_app(app: Flask) -> None:
     app.extensions["login_manager"] = app.login_manager  # type: ignore[attr-defined]
     app.login_manager.session_protection = None  # type: ignore[attr-defined] # Phones change address.
@@ -59,13 +120,31 @@ def init_app(app: Flask) -> None:
 
 
 def refuse_undeclared_views(app: Flask) -> None:
-    """No view without an audience: forgetting it stops the server, not a visitor."""
-    app.view_functions.pop("static", None)
+    """No view without a policy: forgetting it stops the server, not a visitor."""
     undeclared = [
         name for name, view in app.view_functions.items() if not hasattr(view, "audience")
     ]
     if undeclared:
         raise LookupError(f"views without an audience: {undeclared}")
+    nobodys = [
+        f"{rule.endpoint}: {name}"
+        for rule in app.url_map.iter_rules()
+        for name in rule.arguments - {thing.parameter for thing in things_of(app, rule.endpoint)}
+    ]
+    if nobodys:
+        raise LookupError(f"path parameters that @of does not declare: {sorted(nobodys)}")
+
+
+def audience_of(app: Flask, endpoint: str) -> For:
+    """Whom a view declares to answer."""
+    found: For = app.view_functions[endpoint].audience  # type: ignore[union-attr]
+    return found
+
+
+def things_of(app: Flask, endpoint: str) -> tuple[Thing, ...]:
+    """What a view declares to be about."""
+    found: tuple[Thing, ...] = getattr(app.view_functions[endpoint], "things", ())
+    return found
 
 
 def load_user(token: str) -> User | None:

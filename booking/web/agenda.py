@@ -20,7 +20,7 @@ from booking.queries import portal
 from booking.queries import staff as queries
 from booking.queries.staff import Item, Takes
 from booking.web import words
-from booking.web.access import for_staff, staff_actor
+from booking.web.access import AGENDA, APPOINTMENT, BLOCKED_TIME, OFFER, for_staff, of, staff_actor
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
 from booking.web.language import say
@@ -128,6 +128,7 @@ def _span(item: Item) -> dict[str, str]:
 
 @bp.get("")
 @for_staff
+@of(AGENDA)
 def week() -> ResponseReturnValue:
     the = plan()
     clinician, all_of_them = chosen_clinician(the, request.args.get("profesional", ""))
@@ -158,6 +159,7 @@ def _monday(day: date) -> date:
 
 @bp.get("/horas")
 @for_staff
+@of(AGENDA, APPOINTMENT.named("solicitud"))
 def times() -> ResponseReturnValue:
     """A day's times: which of them clients are offered, and why the chosen one is not."""
     the, row = plan(), _asked()
@@ -244,6 +246,7 @@ def _reasons(
 
 @bp.get("/citas/<int:appointment_id>")
 @for_staff
+@of(APPOINTMENT)
 def appointment(appointment_id: int) -> ResponseReturnValue:
     return appointment_page(appointment_id)
 
@@ -270,11 +273,12 @@ def appointment_page(appointment_id: int, *, status: int = 200, alert: str = "")
 
 @bp.route("/citas/<int:appointment_id>/cancelar", methods=["GET", "POST"])
 @for_staff
+@of(APPOINTMENT)
 def cancel(appointment_id: int) -> ResponseReturnValue:
     row = queries.appointment(staff_actor(), appointment_id)
     if row.status is not State.OFFERED and row.ends_at <= now():
         return appointment_page(row.id, status=409, alert=_("Esta cita ya pasó."))
-    if request.method == "GET":
+    if request.method != "POST":
         if row.status not in OPEN:
             return redirect(url_for("agenda.appointment", appointment_id=row.id), 303)
         return render("agenda/cancel.html", appointment=row, successor=open_successor(row))
@@ -291,6 +295,7 @@ def cancel(appointment_id: int) -> ResponseReturnValue:
 
 @bp.post("/citas/<int:appointment_id>/elegir")
 @for_staff
+@of(APPOINTMENT, OFFER)
 def choose(appointment_id: int) -> ResponseReturnValue:
     """One of the offered slots, for a client who telephones."""
     offer = request.form.get("horario", "")
@@ -315,6 +320,7 @@ def version() -> int:
 
 @bp.get("/citas/<int:appointment_id>/mover")
 @for_staff
+@of(APPOINTMENT)
 def move(appointment_id: int) -> ResponseReturnValue:
     """Leads to the page where staff choose another time."""
     row = queries.appointment(staff_actor(), appointment_id)
@@ -333,6 +339,7 @@ def move(appointment_id: int) -> ResponseReturnValue:
 
 @bp.post("/citas/<int:appointment_id>/sala")
 @for_staff
+@of(APPOINTMENT)
 def room(appointment_id: int) -> ResponseReturnValue:
     """Keeps the session in its room, or lets it change again."""
     operations.pin_room(
@@ -347,12 +354,14 @@ def room(appointment_id: int) -> ResponseReturnValue:
 
 @bp.post("/citas/<int:appointment_id>/realizada")
 @for_staff
+@of(APPOINTMENT)
 def attended(appointment_id: int) -> ResponseReturnValue:
     return _close(appointment_id, Event.ATTEND)
 
 
 @bp.post("/citas/<int:appointment_id>/no-asistio")
 @for_staff
+@of(APPOINTMENT)
 def missed(appointment_id: int) -> ResponseReturnValue:
     return _close(appointment_id, Event.MISS)
 
@@ -371,6 +380,7 @@ def _close(appointment_id: int, event: Event) -> Response:
 
 @bp.route("/bloquear", methods=["GET", "POST"])
 @for_staff
+@of(AGENDA)
 def block() -> ResponseReturnValue:
     """Time of one's own that nobody can ask for; what is booked in it stays."""
     the, form = plan(), Form()
@@ -449,6 +459,7 @@ class Span:
 
 @bp.get("/bloqueos/<int:blocked_id>")
 @for_staff
+@of(BLOCKED_TIME)
 def blocked(blocked_id: int) -> ResponseReturnValue:
     """One blocked time, with what was booked in it before and stays."""
     the, row = plan(), queries.blocked_time(staff_actor(), blocked_id)
@@ -473,6 +484,7 @@ def blocked(blocked_id: int) -> ResponseReturnValue:
 
 @bp.post("/bloqueos/<int:blocked_id>/quitar")
 @for_staff
+@of(BLOCKED_TIME)
 def unblock(blocked_id: int) -> ResponseReturnValue:
     operations.unblock_time(blocked_id, actor=staff_actor(), now=now(), key=key())
     return see_other(url_for("agenda.blocked", blocked_id=blocked_id))

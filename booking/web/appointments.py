@@ -20,7 +20,7 @@ from booking.operations.requesting import NotAllowed, OfferGone, open_successor
 from booking.policy import Verdict
 from booking.queries import portal as queries
 from booking.web import words
-from booking.web.access import account, account_or_none, for_client
+from booking.web.access import OWN_APPOINTMENT, OWN_OFFER, account, account_or_none, for_client, of
 from booking.web.errors import problem
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
@@ -63,6 +63,7 @@ def index() -> ResponseReturnValue:
 
 @bp.get("/<int:appointment_id>")
 @for_client
+@of(OWN_APPOINTMENT)
 def show(appointment_id: int) -> ResponseReturnValue:
     return _page(appointment_id)
 
@@ -105,6 +106,7 @@ def again(row: Appointment) -> dict[str, Any]:
 
 @bp.get("/<int:appointment_id>/enviada")
 @for_client
+@of(OWN_APPOINTMENT)
 def sent(appointment_id: int) -> ResponseReturnValue:
     row = queries.appointment(account(), appointment_id)
     if row.status is not State.REQUESTED:
@@ -114,6 +116,7 @@ def sent(appointment_id: int) -> ResponseReturnValue:
 
 @bp.get("/<int:appointment_id>/cita.ics")
 @for_client
+@of(OWN_APPOINTMENT)
 def ics(appointment_id: int) -> ResponseReturnValue:
     row = queries.appointment(account(), appointment_id)
     if row.status not in (State.REQUESTED, State.CONFIRMED) or (
@@ -136,6 +139,7 @@ def ics(appointment_id: int) -> ResponseReturnValue:
 
 @bp.route("/<int:appointment_id>/cancelar", methods=["GET", "POST"])
 @for_client
+@of(OWN_APPOINTMENT)
 def cancel(appointment_id: int) -> ResponseReturnValue:
     row = queries.appointment(account(), appointment_id)
     if request.method == "POST":
@@ -164,6 +168,7 @@ def _cancel_page(row: Appointment, *, status: int = 200) -> Response:
 
 @bp.get("/<int:appointment_id>/reprogramar")
 @for_client
+@of(OWN_APPOINTMENT)
 def reschedule(appointment_id: int) -> ResponseReturnValue:
     """Leads to the time page, or says why it cannot be done here."""
     row = queries.appointment(account(), appointment_id)
@@ -192,6 +197,7 @@ def reschedule(appointment_id: int) -> ResponseReturnValue:
 
 @bp.post("/<int:appointment_id>/elegir")
 @for_client
+@of(OWN_APPOINTMENT, OWN_OFFER)
 def choose(appointment_id: int) -> ResponseReturnValue:
     """One tap on an offered slot confirms it: the clinician has already said yes."""
     offer_id = request.form.get("horario", "")
@@ -214,6 +220,7 @@ def choose(appointment_id: int) -> ResponseReturnValue:
 
 @bp.route("/<int:appointment_id>/ninguno", methods=["GET", "POST"])
 @for_client
+@of(OWN_APPOINTMENT)
 def decline(appointment_id: int) -> ResponseReturnValue:
     """Asks once, since it frees the slots; what would suit goes to the clinician's next search."""
     row = queries.appointment(account(), appointment_id)

@@ -19,7 +19,7 @@ from booking.models import Appointment, Client, Clinician, Location, Modality, S
 from booking.occupancy import SlotTaken
 from booking.operations.people import AlreadyKnown
 from booking.queries import staff as queries
-from booking.web.access import for_staff, staff_actor
+from booking.web.access import AGENDA, APPOINTMENT, CLIENT, for_staff, of, staff_actor
 from booking.web.agenda import appointment_page, staff_words, why_not
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
@@ -70,6 +70,7 @@ def new() -> ResponseReturnValue:
 
 @bp.get("/<int:client_id>")
 @for_staff
+@of(CLIENT)
 def show(client_id: int) -> ResponseReturnValue:
     client = queries.client(staff_actor(), client_id)
     upcoming, past = queries.appointments_of(staff_actor(), client, now=now())
@@ -192,11 +193,12 @@ def step(view: View) -> Callable[[int], ResponseReturnValue]:
     """A step of the flow: it gets the draft, or the reader is sent to the first gap in it."""
 
     @for_staff
+    @of(CLIENT, APPOINTMENT.named("cambia"), AGENDA)
     @wraps(view)
     def run(client_id: int) -> ResponseReturnValue:
         draft = read_draft(plan(), queries.client(staff_actor(), client_id))
         old, gap = draft.replaces, first_gap(draft)
-        if request.method == "GET" and old is not None and old.status is not State.CONFIRMED:
+        if request.method != "POST" and old is not None and old.status is not State.CONFIRMED:
             return redirect(url_for("agenda.appointment", appointment_id=old.id), 303)
         if STEPS.index(gap) < STEPS.index(view.__name__):
             return redirect(draft.url(gap), 303)
@@ -253,7 +255,7 @@ def place(draft: Draft) -> ResponseReturnValue:
 @step
 def time(draft: Draft) -> ResponseReturnValue:
     """Free times to choose from, and a form for any other."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _time_page(draft, Form())
     form = Form()
     starts_at = _read_moment(form, zone_of(draft))
@@ -330,7 +332,7 @@ def _elsewhere(draft: Draft, since: date) -> list[tuple[Draft, int]]:
 def confirm(draft: Draft) -> ResponseReturnValue:
     assert draft.starts_at is not None
     try:
-        if request.method == "GET":
+        if request.method != "POST":
             slot = _check(draft.wish, draft.starts_at)
             moves = queries.room_changes(slot.swaps).values()
             return render("clients/confirm.html", draft=draft, zone=zone_of(draft), moves=moves)

@@ -9,7 +9,7 @@ from booking import demo
 from booking.mailer import FolderMailer
 from booking.operations import signing_in
 from booking.web import access
-from booking.web.access import for_demo
+from booking.web.access import FILE, MAIL, PERSONA, for_demo, of
 from booking.web.fragments import render, see_other
 from booking.web.urls import now
 
@@ -18,6 +18,7 @@ bp = Blueprint("demo", __name__)
 
 @bp.route("/demo/<any(cliente, profesional):who>", methods=["GET", "POST"])
 @for_demo
+@of(PERSONA)
 def enter(who: str) -> ResponseReturnValue:
     """One tap signs in as somebody of the demo practice."""
     client, clinician = demo.people()
@@ -36,6 +37,7 @@ def mailbox() -> ResponseReturnValue:
 
 @bp.get("/buzon/<int:number>")
 @for_demo
+@of(MAIL)
 def message(number: int) -> ResponseReturnValue:
     found = _message(number)
     text = found.get_body(("plain",))
@@ -50,6 +52,7 @@ def message(number: int) -> ResponseReturnValue:
 
 @bp.get("/buzon/<int:number>/html")
 @for_demo
+@of(MAIL)
 def html(number: int) -> ResponseReturnValue:
     """The mail as a mail program shows it; its own style is allowed here, and nothing else."""
     body = _message(number).get_body(("html",))
@@ -63,6 +66,7 @@ def html(number: int) -> ResponseReturnValue:
 
 @bp.get("/buzon/<int:number>/<path:filename>")
 @for_demo
+@of(MAIL, FILE)
 def attachment(number: int, filename: str) -> ResponseReturnValue:
     for part in _message(number).iter_attachments():
         if part.get_filename() == filename:

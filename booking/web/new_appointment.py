@@ -36,7 +36,7 @@ from booking.operations.requesting import (
 )
 from booking.queries import portal as queries
 from booking.web import words
-from booking.web.access import account, for_client
+from booking.web.access import OWN_APPOINTMENT, OWN_PERSON, account, for_client, of
 from booking.web.errors import problem
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
@@ -189,6 +189,7 @@ def step(view: View) -> Callable[[], ResponseReturnValue]:
     """A step of the flow: it gets the draft, or the reader is sent to the first gap in it."""
 
     @for_client
+    @of(OWN_APPOINTMENT.named("cambia"), OWN_PERSON.named("para"), OWN_PERSON)
     @wraps(view)
     def run() -> ResponseReturnValue:
         draft = read_draft(plan(), account())

@@ -21,7 +21,7 @@ from booking.operations.signing_in import (
     WrongCode,
 )
 from booking.web import access
-from booking.web.access import account_or_none, for_client, public
+from booking.web.access import SIGN_IN_LINK, account_or_none, for_client, of, public
 from booking.web.errors import problem
 from booking.web.forms import Form, key
 from booking.web.fragments import render, see_other
@@ -188,6 +188,7 @@ def code() -> ResponseReturnValue:
 
 @bp.route("/entrar/<token>", methods=["GET", "POST"])
 @public
+@of(SIGN_IN_LINK)
 def link(token: str) -> ResponseReturnValue:
     """The link of a mail: opening it shows a button, since mail scanners open links, too."""
     sign_in = signing_in.find(token, secret_key=settings().secret_key)

@@ -30,7 +30,7 @@ from booking.queries import staff
 from booking.queries.replans import Line
 from booking.replanning import MOST_OPTIONS, Allowed, Standing, allowed_by
 from booking.web import words
-from booking.web.access import for_staff, staff_actor
+from booking.web.access import AGENDA, BLOCKED_TIME, REPLAN, REPLAN_ROW, for_staff, of, staff_actor
 from booking.web.agenda import Span, is_far, judge_span, read_hours, staff_words
 from booking.web.errors import problem
 from booking.web.forms import Form, key
@@ -118,13 +118,14 @@ def _choices(the: Plan) -> dict[str, list[Choice]]:
 
 @bp.route("/ausencia", methods=["GET", "POST"])
 @for_staff
+@of(AGENDA.named("quien"))
 def absence() -> ResponseReturnValue:
     """Who is not there and when: one tap blocks the time and looks for other times for all."""
     the, form = plan(), Form()
     choices = _choices(the)
     flat = {choice.value: choice for group in choices.values() for choice in group}
     chosen = flat.get(request.form.get("quien") or request.args.get("quien", ""))
-    if chosen is None and (request.method == "GET" or "quien" not in request.form):
+    if chosen is None and (request.method != "POST" or "quien" not in request.form):
         chosen = next(iter(flat.values()), None)
     earlier = around = None
     if request.method == "POST":
@@ -298,6 +299,7 @@ def _name(the: Plan, blocked: BlockedTime) -> str:
 
 @bp.post("/bloqueos/<int:blocked_id>/plan")
 @for_staff
+@of(BLOCKED_TIME)
 def begin(blocked_id: int) -> ResponseReturnValue:
     """«Buscar otros horarios para todas», from time that was blocked before."""
     try:
@@ -313,6 +315,7 @@ def begin(blocked_id: int) -> ResponseReturnValue:
 
 @bp.get("/planes/<int:replan_id>")
 @for_staff
+@of(REPLAN)
 def show(replan_id: int) -> ResponseReturnValue:
     return _page(replan_id)
 
@@ -400,6 +403,7 @@ def _refused(names: list[str]) -> str:
 
 @bp.post("/planes/<int:replan_id>/detener")
 @for_staff
+@of(REPLAN)
 def stop(replan_id: int) -> ResponseReturnValue:
     operations.stop(replan_id, actor=staff_actor(), now=now(), key=key())
     return see_other(url_for("replans.show", replan_id=replan_id))
@@ -407,6 +411,7 @@ def stop(replan_id: int) -> ResponseReturnValue:
 
 @bp.post("/planes/<int:replan_id>/buscar")
 @for_staff
+@of(REPLAN)
 def search(replan_id: int) -> ResponseReturnValue:
     """«Buscar de nuevo», with what was pinned, left out or allowed meanwhile."""
     form = Form()
@@ -426,6 +431,7 @@ def search(replan_id: int) -> ResponseReturnValue:
 
 @bp.post("/planes/<int:replan_id>/ajustar")
 @for_staff
+@of(REPLAN, REPLAN_ROW)
 def adjust(replan_id: int) -> ResponseReturnValue:
     """Pin, leave out or widen one session of the plan."""
     form = Form()
@@ -444,6 +450,7 @@ def adjust(replan_id: int) -> ResponseReturnValue:
 
 @bp.post("/planes/<int:replan_id>/aprobar")
 @for_staff
+@of(REPLAN, REPLAN_ROW)
 def approve(replan_id: int) -> ResponseReturnValue:
     """Move all that is ticked; what cannot be moved stays in the list and says why."""
     rows = [_number(text) for text in dict.fromkeys(request.form.getlist("fila"))]

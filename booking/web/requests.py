@@ -26,7 +26,7 @@ from booking.policy import offer_held_until, undoable_until
 from booking.queries import portal
 from booking.queries import staff as queries
 from booking.web import words
-from booking.web.access import for_staff, staff_actor
+from booking.web.access import AGENDA, APPOINTMENT, for_staff, of, staff_actor
 from booking.web.agenda import staff_words, version, why_not
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
@@ -51,6 +51,7 @@ DENIABLE = (State.REQUESTED, State.DENIED)
 
 @bp.get("")
 @for_staff
+@of(AGENDA)
 def inbox() -> ResponseReturnValue:
     actor = staff_actor()
     clinicians = queries.clinicians(plan(), actor)
@@ -63,6 +64,7 @@ def inbox() -> ResponseReturnValue:
 
 @bp.get("/<int:appointment_id>")
 @for_staff
+@of(APPOINTMENT)
 def show(appointment_id: int) -> ResponseReturnValue:
     return _page(appointment_id)
 
@@ -99,6 +101,7 @@ def _day_around(row: Appointment) -> queries.Day:
 
 @bp.post("/<int:appointment_id>/aceptar")
 @for_staff
+@of(APPOINTMENT)
 def accept(appointment_id: int) -> ResponseReturnValue:
     try:
         operations.accept(
@@ -125,6 +128,7 @@ def _changed(appointment_id: int) -> Response:
 
 @bp.post("/<int:appointment_id>/deshacer")
 @for_staff
+@of(APPOINTMENT)
 def undo(appointment_id: int) -> ResponseReturnValue:
     try:
         operations.undo(appointment_id, actor=staff_actor(), now=now(), key=key())
@@ -367,13 +371,14 @@ def _read_minute(form: Form, name: str) -> int | None:
 
 @bp.route("/<int:appointment_id>/denegar", methods=["GET", "POST"])
 @for_staff
+@of(APPOINTMENT)
 def deny(appointment_id: int) -> ResponseReturnValue:
     """One page: proposals to tick, a note, the mail that will go, and the button that sends it."""
     row = queries.appointment(staff_actor(), appointment_id)
     if gateway.answer_to(key()) is not None:
         return see_other(url_for("requests.show", appointment_id=row.id))
     denial = Denial(row)
-    if request.method == "GET" or denial.form.get("hacer"):
+    if request.method != "POST" or denial.form.get("hacer"):
         return _deny_page(denial)
     slots = denial.slots()
     if denial.form.errors:

@@ -14,7 +14,7 @@ from booking import availability
 from booking.clock import Clock
 from booking.db import database, release
 from booking.settings import Settings
-from booking.web.access import public
+from booking.web.access import FILE, of, public
 
 STATIC = Path(__file__).parent.parent.parent / "static"
 FOREVER = "public, max-age=31536000, immutable"
@@ -59,9 +59,10 @@ def static(filename: str) -> str:
 
 
 @public
+@of(FILE.named("digest"), FILE)
 def hashed_file(digest: str, filename: str) -> Response:
     """A file of ours, compressed as well as can be, once."""
-    if not (STATIC / filename).is_file() or static(filename).split("/")[2] != digest:
+    if filename not in _files() or static(filename).split("/")[2] != digest:
         abort(404)
     # Browsers ask for Brotli over HTTPS only: a phone on a LAN gets gzip.
     encoding = next((e for e in COMPRESSORS if request.accept_encodings[e]), "")
@@ -71,6 +72,12 @@ def hashed_file(digest: str, filename: str) -> Response:
     response.headers["Cache-Control"] = FOREVER
     response.headers["Vary"] = "Accept-Encoding"
     return response
+
+
+@cache
+def _files() -> frozenset[str]:
+    """What there is: a name from outside is looked up here, never in the file system."""
+    return frozenset(p.relative_to(STATIC).as_posix() for p in STATIC.rglob("*") if p.is_file())
 
 
 COMPRESSORS = {"br": partial(brotli.compress, quality=11), "gzip": partial(gzip.compress, mtime=0)}

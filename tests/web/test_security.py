@@ -80,10 +80,24 @@ def test_every_view_declares_its_audience(app):
 
 
 def test_a_view_without_an_audience_stops_the_server():
-    forgetful = Flask(__name__)
+    forgetful = Flask(__name__, static_folder=None)
     forgetful.add_url_rule("/x", "x", lambda: "x")
     with pytest.raises(LookupError, match="x"):
         access.refuse_undeclared_views(forgetful)
+
+
+def test_a_view_about_something_undeclared_stops_the_server():
+    @access.for_staff
+    def careless(client_id: int) -> str:
+        return str(client_id)
+
+    new = Flask(__name__, static_folder=None)
+    new.add_url_rule("/clientes/<int:client_id>/notas", "notes", careless)
+    with pytest.raises(LookupError, match="notes: client_id"):
+        access.refuse_undeclared_views(new)
+    access.of(access.CLIENT)(careless)
+    access.refuse_undeclared_views(new)
+    assert access.things_of(new, "notes") == (access.CLIENT,)
 
 
 @pytest.mark.parametrize("path", ["/solicitudes", "/agenda", "/clientes"])
@@ -99,6 +113,15 @@ def test_the_demos_doors_do_not_exist_in_production(books, settings):
         assert browser.get(path, base_url=settings.base_url).status_code == 404
     assert browser.get("/", base_url="https://evil.example").status_code == 400
     assert browser.get("/healthz", base_url="http://127.0.0.1:8000").status_code == 200
+    refused = browser.get("/", base_url="https://evil.example")
+    too_long = browser.post("/entrar", data={"x": "x" * 70_000}, base_url=settings.base_url)
+    assert [refused.status_code, too_long.status_code] == [400, 413]
+    for answer in (refused, too_long):
+        assert answer.headers["Content-Security-Policy"] == CSP
+        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "camera=()" in answer.headers["Permissions-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
     answer = browser.get("/", base_url=settings.base_url)
     assert "max-age" in answer.headers["Strict-Transport-Security"]
     books.close(database.obj)
