@@ -7,10 +7,11 @@ from booking import outbox
 from booking.clock import Clock
 from booking.db import database
 from booking.mailer import Mailer
-from booking.operations import deadlines
+from booking.operations import deadlines, erasing
 from booking.settings import Settings
 
 PAUSE_SECONDS = 2.0
+ROUNDS_BETWEEN_PURGES = 1800  # About an hour.
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +28,13 @@ def tick(clock: Clock, mailer: Mailer, settings: Settings) -> int:
 
 def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event) -> None:
     """Rounds until `stop` is set; what fails in one is tried again in the next."""
+    rounds = 0
     while not stop.is_set():
         try:
             database.connect(reuse_if_open=True)
+            if rounds % ROUNDS_BETWEEN_PURGES == 0:
+                erasing.purge(now=clock.now())
+            rounds += 1
             tick(clock, mailer, settings)
         except Exception:  # The worker outlives whatever one round meets: a locked or full disk.
             log.exception("worker: this round failed")
