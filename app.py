@@ -11,7 +11,7 @@ from booking import cli, db
 from booking.clock import Clock, SystemClock
 from booking.mailer import FolderMailer, Mailer, SmtpMailer
 from booking.settings import InvalidSettings, Settings
-from booking.web import access, errors, forms, fragments, language, security, urls
+from booking.web import access, errors, forms, fragments, language, reads, security, urls
 from booking.web.account import bp as account
 from booking.web.agenda import bp as agenda
 from booking.web.appointments import bp as appointments
@@ -61,7 +61,7 @@ def create_app(
     Htmx(app)
     Compress(app)
     LoginManager(app).user_loader(access.load_user)
-    for module in (urls, language, security, access, forms, fragments, errors):
+    for module in (urls, language, security, access, forms, fragments, errors, reads):
         module.init_app(app)
     for blueprint in (
         portal,

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from icalendar import Calendar, Event, vCalAddress, vText
 
-from booking.language import Speech
+from booking.language import Speech, one_line
 from booking.lifecycle import State
 from booking.models import Appointment, History, Location, Practice
 
@@ -48,12 +48,12 @@ def calendar_file(
     event.add("dtstamp", now)
     event.add("dtstart", appointment.starts_at)
     event.add("dtend", appointment.ends_at)
-    event.add("summary", _title(appointment, practice, say))
+    event.add("summary", one_line(_title(appointment, practice, say)))
     location: Location | None = appointment.location
-    event.add(
-        "location",
-        say.gettext("Videollamada") if location is None else f"{location.name}, {location.address}",
+    place = (
+        say.gettext("Videollamada") if location is None else f"{location.name}, {location.address}"
     )
+    event.add("location", one_line(place))
     cancelled = method is Method.CANCEL
     confirmed = appointment.status is State.CONFIRMED
     event.add("status", "CANCELLED" if cancelled else "CONFIRMED" if confirmed else "TENTATIVE")
@@ -84,5 +84,5 @@ def _sequence(chain: int) -> int:
 
 def _address(party: Party) -> vCalAddress:
     address = vCalAddress(f"mailto:{party.email}")
-    address.params["CN"] = vText(party.name)
+    address.params["CN"] = vText(one_line(party.name))
     return address

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from booking import occupancy, policy
+from booking import history, occupancy, policy
 from booking.availability import Plan, Slot, facts, instant, minutes, plan
 from booking.db import transaction, tuples
 from booking.gateway import Role
@@ -732,12 +732,12 @@ def _occupied(id_: int, visit: _Visit, turnovers: dict[int, int]) -> Iterator[di
 
 
 def _history(id_: int, visit: _Visit, staff: dict[int | None, int]) -> Iterator[dict[str, Any]]:
-    before = ""
+    before = sealed = ""
     for version, ((event, at, role), after) in enumerate(
         zip(visit.events, visit.states, strict=True), start=1
     ):
         client, clinician = visit.who.asker.account_id, staff.get(visit.slot.clinician_id)
-        yield {
+        row: dict[str, Any] = {
             "appointment": id_,
             "version": version,
             "event": event.value,
@@ -749,6 +749,8 @@ def _history(id_: int, visit: _Visit, staff: dict[int | None, int]) -> Iterator[
             "starts_at": visit.slot.starts_at,
             "detail": {},
         }
+        sealed = history.chained(sealed, row)
+        yield row | {"digest": sealed}
         before = after.value
 
 

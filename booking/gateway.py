@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from peewee import Expression
 
-from booking import availability, occupancy
+from booking import availability, history, occupancy
 from booking.availability import RoomSwap, Rule, Slot, Wish
 from booking.db import BaseModel, transaction
 from booking.lifecycle import BIRTHS, Event, next_state
@@ -198,18 +198,20 @@ class Change:
         self._chains.add(appointment.chain)
         if self._rooms:  # Who went from which room to which, so that this could be.
             detail = detail | {"rooms": list(self._rooms)}
-        History.create(
-            appointment=appointment,
-            version=appointment.version,
-            event=event.value,
-            before=before,
-            after=appointment.state,
-            actor=self.actor.role.value,
-            account=self.actor.account,
-            at=self.now,
-            starts_at=appointment.starts_at,
-            detail=detail,
-        )
+        row: dict[str, Any] = {
+            "appointment": appointment,
+            "version": appointment.version,
+            "event": event.value,
+            "before": before,
+            "after": appointment.state,
+            "actor": self.actor.role.value,
+            "account": self.actor.account,
+            "at": self.now,
+            "starts_at": appointment.starts_at,
+            "detail": detail,
+        }
+        earlier = history.last_digest(appointment.id, appointment.version)
+        History.create(**row, digest=history.chained(earlier, row))
 
 
 @contextmanager

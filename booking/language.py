@@ -90,6 +90,11 @@ class Speech:
         return HALF_DAY.sub("\u00a0\\1.\u00a0m.", text).replace("\u202f", "\u00a0")
 
 
+def one_line(text: str) -> str:
+    """For a header or a calendar file: whatever a name holds, it begins no other line."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def stop(sentence: str) -> str:
     """A sentence that ends with «a. m.» needs no second full stop."""
     return sentence.replace("\u00a0m..", "\u00a0m.")

@@ -1,11 +1,12 @@
 """What messages say: one function for each kind; one text and one HTML template for all.
 
-Mails carry practice, time and place, and never the service, a reason, a note or who a person
-sees: an e-mail from a therapist can tell too much already.
+Mails carry practice, time and place, and not the service, a reason, a note or who a person sees:
+an e-mail from a therapist can tell too much already. A practice can have them tell less (only
+that there is news) or more (service and clinician, to clients who have agreed to it).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -19,9 +20,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from booking import links, notifications
 from booking.availability import plan
 from booking.calendar_file import Method, Party, calendar_file
-from booking.language import Speech, speech_of
+from booking.language import Speech, one_line, speech_of
 from booking.lifecycle import State
-from booking.models import Account, Appointment, OfferedSlot, OfferState, OutboxMessage, Practice
+from booking.models import (
+    Account,
+    Appointment,
+    MailLevel,
+    OfferedSlot,
+    OfferState,
+    OutboxMessage,
+    Practice,
+)
 from booking.notifications import Kind
 from booking.settings import Settings
 
@@ -362,6 +371,32 @@ LETTERS: dict[Kind, Callable[[About], Letter]] = {
 }
 
 
+def at_level(letter: Letter, level: MailLevel, a: About) -> Letter:
+    """The letter with no more in it than `level` lets a mail tell, and no less."""
+    _ = a.say.gettext
+    if level is MailLevel.MINIMAL:
+        return Letter(
+            _("Hay novedades para usted"),
+            [_("Hay algo nuevo para usted. Ábralo para leerlo.")],
+            [],
+            _("Ver las novedades"),
+        )
+    if level is MailLevel.FULL and letter.facts:
+        more = [
+            (_("Servicio"), a.appointment.service.name),
+            (_("Con"), a.appointment.clinician.name),
+        ]
+        return replace(letter, facts=letter.facts + more)
+    return letter
+
+
+def level_for(practice: Practice, account: Account | None, *, for_staff: bool) -> MailLevel:
+    """How much a mail to somebody may tell: everything only to a client who agreed to it."""
+    level = MailLevel(practice.mail_level)
+    agreed = account is not None and account.mail_consented_at is not None and not for_staff
+    return MailLevel.STANDARD if level is MailLevel.FULL and not agreed else level
+
+
 def sign_in_requested(say: Speech, code: str) -> Letter:
     _ = say.gettext
     return Letter(
@@ -386,7 +421,9 @@ def preview(
     """Subject and paragraphs of a denial before it is owed, with so many slots on offer."""
     the = plan()
     zone = the.zone(appointment.location_id)
-    letter = LETTERS[kind](About(say, the.practice, appointment, zone, offers, held_until))
+    about = About(say, the.practice, appointment, zone, offers, held_until)
+    level = level_for(the.practice, appointment.account, for_staff=False)
+    letter = at_level(LETTERS[kind](about), level, about)
     return letter.subject, [p for p in letter.paragraphs if p]
 
 
@@ -396,15 +433,23 @@ def compose(message: OutboxMessage, settings: Settings, *, now: datetime) -> Ema
     say = speech_of(practice, message.language)
     kind = Kind(message.kind)
     appointment: Appointment | None = message.appointment
+    level = level_for(
+        practice,
+        appointment.account if appointment is not None else None,
+        for_staff=message.audience == "clinician",
+    )
     if appointment is None:
         code = links.code(settings.secret_key, message.sign_in.nonce) if message.sign_in else ""
         letter = sign_in_requested(say, code)
     else:
         notifications.recall(message, appointment)
-        letter = LETTERS[kind](_about(appointment, message, say, practice))
+        about = _about(appointment, message, say, practice)
+        letter = at_level(LETTERS[kind](about), level, about)
+    named = level is not MailLevel.MINIMAL
+    sender = practice.sender_name if named else ""
     mail = EmailMessage()
-    mail["Subject"] = letter.subject
-    mail["From"] = Address(display_name=practice.sender_name, addr_spec=settings.mail_from)
+    mail["Subject"] = one_line(letter.subject)
+    mail["From"] = Address(display_name=one_line(sender), addr_spec=settings.mail_from)
     mail["To"] = message.recipient
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{message.message_id}@{settings.host.partition(':')[0]}>"
@@ -412,7 +457,7 @@ def compose(message: OutboxMessage, settings: Settings, *, now: datetime) -> Ema
     told = {
         "letter": letter,
         "paragraphs": [p for p in letter.paragraphs if p],
-        "practice": practice,
+        "practice": practice if named else None,
         "url": _url(message, settings) if letter.button else "",
         "language": say.code[:2],
         "phone_label": say.gettext("Teléfono"),
@@ -464,7 +509,6 @@ def _attach_calendar(
     settings: Settings,
     now: datetime,
 ) -> None:
-    staff = message.audience == "clinician"  # Whose name would tell what the session is about.
     file = calendar_file(
         appointment,
         plan().practice,
@@ -472,7 +516,8 @@ def _attach_calendar(
         method=method,
         host=settings.host_name,
         now=now,
-        attendee=Party(message.recipient if staff else appointment.client.name, message.recipient),
+        # A name would tell whom the session is for: a child, a couple, a clinician.
+        attendee=Party(message.recipient, message.recipient),
     )
     mail.add_attachment(
         file,

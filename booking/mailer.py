@@ -68,6 +68,12 @@ class FolderMailer:
         files = sorted(self.folder.glob("*.eml"), reverse=True)[:most]
         return [(int(file.stem), _read(file)) for file in files]
 
+    def forget(self, addresses: frozenset[str]) -> None:
+        """Delete what was written to these addresses."""
+        for file in self.folder.glob("*.eml"):
+            if str(_read(file)["To"]) in addresses:
+                file.unlink()
+
     def message(self, number: int) -> EmailMessage | None:
         file = self.folder / f"{number:06d}.eml"
         return _read(file) if file.exists() else None

@@ -31,6 +31,7 @@ from booking.models import (
     Holiday,
     Hours,
     Location,
+    MailLevel,
     Practice,
     Room,
     Service,
@@ -252,6 +253,9 @@ AUDIENCE = _one_of(
 CLIENT_KIND = _one_of(
     {"adulto": ClientKind.ADULT, "menor": ClientKind.MINOR, "pareja": ClientKind.COUPLE}
 )
+MAIL_LEVEL = _one_of(
+    {"minimo": MailLevel.MINIMAL, "estandar": MailLevel.STANDARD, "completo": MailLevel.FULL}
+)
 WEEKDAY = _one_of({name: number for number, name in enumerate(WEEKDAYS)})
 
 
@@ -364,6 +368,8 @@ PRACTICE: Table = {
     "palabra_profesional": Field("clinician_word", _text(40), "médico"),
     "palabra_cliente": Field("client_word", _text(40), "cliente"),
     "etiquetas_en_ingles": Field("english_labels", BOOLEAN, True),
+    "contenido_correos": Field("mail_level", MAIL_LEVEL, MailLevel.STANDARD),
+    "conservar_dias": Field("retention_days", _integer(30, 36_500), None),
     "cuadricula_minutos": Field("grid_minutes", GRID, 15),
     "anticipacion_horas": Field("notice_minutes", _hours(), 24 * 60),
     "horizonte_dias": Field("horizon_days", DAYS, 60),

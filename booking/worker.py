@@ -8,11 +8,12 @@ from booking import backup, levels, outbox
 from booking.clock import Clock
 from booking.db import connected, database
 from booking.mailer import Mailer
-from booking.operations import deadlines
+from booking.operations import deadlines, erasing
 from booking.settings import Settings
 
 PAUSE_SECONDS = 2.0
 BACKUP_PAUSE = timedelta(hours=1)  # Until a copy that failed is tried again.
+PURGE_PAUSE = timedelta(hours=1)
 SKEW = timedelta(seconds=30)
 
 log = logging.getLogger(__name__)
@@ -30,17 +31,20 @@ def tick(clock: Clock, mailer: Mailer, settings: Settings) -> int:
 
 def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event) -> None:
     """Rounds until `stop` is set; what fails in one is tried again in the next."""
-    copy_from = last = clock.now()
+    copy_from = purge_from = last = clock.now()
     while not stop.is_set():
         now = clock.now()
         if now < last - SKEW:
             log.warning("worker: the clock went back by %s; see flask doctor", last - now)
-            copy_from = min(copy_from, now)
+            copy_from, purge_from = min(copy_from, now), min(purge_from, now)
         last = now
         try:
             with connected():
                 levels.refuse_newer()
                 tick(clock, mailer, settings)
+                if now >= purge_from:
+                    erasing.purge(now=now)
+                    purge_from = now + PURGE_PAUSE
                 if now >= copy_from:
                     copy_from = _copy(settings, now)
         except levels.DatabaseIsNewer as newer:

@@ -40,6 +40,7 @@ from booking.operations import (
     add_minor,
     add_partner,
     adjust,
+    agree_to_full_mails,
     approve,
     ask,
     block_time,
@@ -349,7 +350,8 @@ def test_every_verb_is_done_wholly_or_not_at_all_whichever_statement_is_the_last
 
 
 def test_no_verb_is_left_out():
-    alone = {"approve", "set_language", "update_account"}  # They have tests of their own below.
+    # These have tests of their own below.
+    alone = {"agree_to_full_mails", "approve", "set_language", "update_account"}
     assert set(operations.__all__) - alone <= {
         name for verb in ONCE.values() for name in uses(verb)
     }
@@ -470,10 +472,11 @@ def test_a_sign_in_is_used_up_only_when_somebody_is_signed_in(book_, by, every):
 @pytest.mark.parametrize(
     "change",
     [
+        lambda account: agree_to_full_mails(account, agreed=True, now=NOW),
         lambda account: set_language(account, "en"),
         lambda account: update_account(account, phone="55 5555 0101", zone="Europe/Madrid"),
     ],
-    ids=["set_language", "update_account"],
+    ids=["agree_to_full_mails", "set_language", "update_account"],
 )
 def test_an_account_is_changed_or_not(book_, change):
     before = dump()

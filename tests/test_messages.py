@@ -2,6 +2,7 @@
 
 import socket
 from datetime import timedelta
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
@@ -11,11 +12,23 @@ from icalendar import Calendar
 from booking import gateway, outbox
 from booking.letters import LETTERS
 from booking.mailer import FolderMailer, RefusedForGood, SmtpMailer
-from booking.models import Account, Delivery, OfferedSlot, OutboxMessage, Practice
+from booking.models import (
+    Account,
+    Client,
+    Clinician,
+    Delivery,
+    Location,
+    MailLevel,
+    OfferedSlot,
+    OutboxMessage,
+    Practice,
+    Service,
+)
 from booking.notifications import Kind
 from booking.operations import (
     accept,
     add_client,
+    agree_to_full_mails,
     book,
     cancel,
     cancel_for_client,
@@ -408,3 +421,110 @@ def test_the_demos_mailbox_keeps_everything(tmp_path):
     assert [(n, str(m["Subject"])) for n, m in mailer.messages()] == [(2, "dos"), (1, "uno")]
     assert mailer.message(1)["Subject"] == "uno"
     assert mailer.message(3) is None
+
+
+# How much a mail tells: three levels, whatever things are called.
+
+NAMES = {
+    "practice": "Zafiro Élite", "sender": "Remitente Ñuble", "phone": "+52 55 7777 0001",
+    "place": "Lugar Ópalo", "address": "Calle Ámbar 77", "service": "Servicio Índigo",
+    "clinician": "Doctora Úrsula", "client": "Persona Güell",
+}  # fmt: skip
+ALWAYS_SECRET = ("congreso", NAMES["client"])
+NEEDS_FULL = (NAMES["service"], NAMES["clinician"])
+NEEDS_STANDARD = (
+    *(NAMES[name] for name in ("practice", "sender", "phone", "place", "address")),
+    "marzo", "March", "2027", "10:00", "DTSTART",
+)  # fmt: skip
+
+
+def rename_everything(level: MailLevel, language: str) -> None:
+    Practice.update(
+        name=NAMES["practice"], sender_name=NAMES["sender"], phone=NAMES["phone"],
+        mail_level=level.value, revision=Practice.revision + 1,
+    ).execute()  # fmt: skip
+    Location.update(name=NAMES["place"], address=NAMES["address"]).execute()
+    Service.update(name=NAMES["service"]).execute()
+    Clinician.update(name=NAMES["clinician"]).execute()
+    Client.update(name=NAMES["client"]).execute()
+    Account.update(language=language).execute()
+
+
+def told(mail: EmailMessage) -> str:
+    """All that a reader of the mail can see, decoded: headers, both bodies, the calendar file."""
+    parts = [f"{name}: {value}" for name, value in mail.items() if name != "Date"]
+    for part in mail.walk():
+        if part.is_multipart():
+            continue
+        content = part.get_content()
+        text = content.decode() if isinstance(content, bytes) else content
+        parts += [text, text.replace("\r\n ", ""), str(part.items())]
+    return "\n".join(parts)
+
+
+@pytest.mark.parametrize("language", ["es", "en"])
+@pytest.mark.parametrize("level", MailLevel)
+@pytest.mark.parametrize("agreed", [False, True])
+def test_no_mail_tells_more_than_its_level(life, level, language, agreed):
+    rename_everything(level, language)
+    if agreed:
+        agree_to_full_mails(life.ana, agreed=True, now=life.now)
+    life.ana = Account.get_by_id(life.ana.id)
+    mails = every_message(life)
+    assert {m.kind for m in OutboxMessage.select().where(OutboxMessage.sent_at.is_null(False))} >= {
+        Kind.REQUEST_ACCEPTED, Kind.APPOINTMENT_MOVED, Kind.SLOTS_OFFERED,
+        Kind.STAFF_REQUEST_RECEIVED,
+    }  # fmt: skip
+    for mail in mails:
+        full = level is MailLevel.FULL and agreed and mail["To"] == ANA
+        hidden = ALWAYS_SECRET + (() if full else NEEDS_FULL)
+        hidden += NEEDS_STANDARD if level is MailLevel.MINIMAL else ()
+        assert not [secret for secret in hidden if secret in told(mail)], mail["Subject"]
+    everything = "\n".join(told(mail) for mail in mails)
+    assert (NAMES["place"] in everything) is (level is not MailLevel.MINIMAL)
+    assert (NAMES["service"] in everything) is (level is MailLevel.FULL and agreed)
+
+
+@pytest.mark.parametrize("language", ["es", "en"])
+def test_the_least_mail_still_leads_to_what_is_new(life, language):
+    rename_everything(MailLevel.MINIMAL, language)
+    life.ana = Account.get_by_id(life.ana.id)
+    request(life.ana)
+    life.sent()
+    ours, theirs = life.deliver().sent
+    assert "http://localhost/entrar/" in told(ours)
+    assert "http://localhost/solicitudes/" in told(theirs)
+    assert ours["Subject"] == theirs["Subject"]
+
+
+# What names and addresses could smuggle in.
+
+HOSTILE = [
+    "Eva\r\nBcc: x@evil.mx", 'Eva" <x@evil.mx>, "', "Eva\x00\x0b\x85\u2028Bcc: y", "=HYPERLINK(1)",
+    "@SUM(1)", "+1", "-1", "\tEva", "E;v,a\\n:x", "Ñandú " * 40,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_names_begin_no_header_and_no_calendar_line(life, hostile):
+    Practice.update(sender_name=hostile, name=hostile, revision=Practice.revision + 1).execute()
+    Location.update(name=hostile, address=hostile).execute()
+    Client.update(name=hostile).execute()
+    asked = request(life.ana)
+    accept(asked.id, version=1, actor=life.staff, now=life.now)
+    life.later(UNDO)
+    mail = next(m for m in life.deliver().sent if m["Subject"] == "Su cita está confirmada")
+    again = message_from_bytes(mail.as_bytes(), policy=policy.default)
+    assert again.keys() == mail.keys()
+    assert "Bcc" not in again
+    assert [a.addr_spec for a in again["From"].addresses] == ["citas@localhost"]
+    assert [a.addr_spec for a in again["To"].addresses] == [ANA]
+    (file,) = [p for p in again.walk() if p.get_content_type() == "text/calendar"]
+    raw = file.get_payload(decode=True)
+    assert all(len(line) <= 75 for line in raw.split(b"\r\n"))
+    event = Calendar.from_ical(raw).walk("VEVENT")[0]
+    assert {str(name) for name in event} == {
+        "UID", "SEQUENCE", "DTSTAMP", "DTSTART", "DTEND", "SUMMARY", "LOCATION", "STATUS",
+        "ORGANIZER", "ATTENDEE",
+    }  # fmt: skip
+    assert event["ATTENDEE"] == f"mailto:{ANA}"

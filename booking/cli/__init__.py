@@ -13,6 +13,8 @@ from booking import db, demo, fingerprint, levels, planner, practice_file, solvi
 from booking.cli import processes
 from booking.cli.backup import back_up, restore
 from booking.cli.doctor import doctor
+from booking.cli.history import history
+from booking.cli.person import person
 from booking.cli.simulate import simulate
 from booking.clock import Clock
 from booking.mailer import Mailer
@@ -32,6 +34,7 @@ def init_app(app: Flask) -> None:
     for command in (
         *(practice, database, demonstration, serve, work),
         *(doctor, back_up, restore, simulate),
+        *(history, person),
     ):
         app.cli.add_command(command)
 

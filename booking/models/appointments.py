@@ -168,6 +168,7 @@ class History(BaseModel):
     at = UtcDateTimeField()
     starts_at = UtcDateTimeField()  # The slot after the change.
     detail = JSONField(default=dict)
+    digest = CharField(default="", max_length=64)  # Chains the rows: see `booking.history`.
 
     class Meta:
         indexes = ((("appointment", "version"), True),)

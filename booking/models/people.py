@@ -38,6 +38,7 @@ class Account(BaseModel):
     created_at = UtcDateTimeField()
     consented_at = UtcDateTimeField(null=True)
     disabled_at = UtcDateTimeField(null=True)
+    mail_consented_at = UtcDateTimeField(null=True)  # To mails that name service and clinician.
 
     if TYPE_CHECKING:
         clinician_id: int | None
@@ -64,6 +65,7 @@ class Client(BaseModel):
     second_member = ForeignKeyField("self", null=True, backref="+")
     known_since = UtcDateTimeField(null=True)  # None: new to the practice.
     created_at = UtcDateTimeField()
+    erased_at = UtcDateTimeField(null=True)  # Since when the row names nobody.
 
     if TYPE_CHECKING:
         clinician_id: int | None
@@ -87,6 +89,23 @@ class Access(BaseModel):
 
     class Meta:
         indexes = ((("account", "client"), True),)
+
+    if TYPE_CHECKING:
+        account_id: int
+        client_id: int
+
+
+class ClientRead(BaseModel):
+    """An account of the staff saw a client's data on a kind of page, on a day: one row each."""
+
+    account = ForeignKeyField(Account)
+    client = ForeignKeyField(Client)
+    page = CharField(max_length=40)  # The endpoint.
+    day = LocalDateField()
+    at = UtcDateTimeField()  # The first time that day.
+
+    class Meta:
+        indexes = ((("client", "account", "page", "day"), True),)
 
     if TYPE_CHECKING:
         account_id: int

@@ -24,6 +24,14 @@ class Audience(StrEnum):
     EXISTING = "existing"
 
 
+class MailLevel(StrEnum):
+    """How much a mail may tell whoever reads it."""
+
+    MINIMAL = "minimal"  # That there is news, and a link.
+    STANDARD = "standard"  # Also when, where and which practice.
+    FULL = "full"  # Also the service and the clinician, to clients who have agreed to it.
+
+
 class Practice(BaseModel):
     """The one row that describes the installation; durations are whole minutes."""
 
@@ -47,6 +55,8 @@ class Practice(BaseModel):
     answer_margin_minutes = IntegerField(default=2 * 60)  # Answered at the latest so long before.
     reminder_minutes = IntegerField(null=True, default=24 * 60)  # None: no reminder.
     undo_seconds = IntegerField(default=30)
+    mail_level = CharField(default=MailLevel.STANDARD.value, max_length=10)
+    retention_days = IntegerField(null=True)  # None: nothing is deleted by itself.
     revision = IntegerField(default=1)  # Raised with every change, so that caches notice.
 
 

@@ -13,6 +13,7 @@ from booking.operations.people import (
     add_client,
     add_minor,
     add_partner,
+    agree_to_full_mails,
     set_language,
     update_account,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "add_minor",
     "add_partner",
     "adjust",
+    "agree_to_full_mails",
     "approve",
     "ask",
     "block_time",

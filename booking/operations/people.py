@@ -120,6 +120,13 @@ def update_account(account: Account, *, phone: str, zone: str) -> None:
         Account.update(phone=phone, zone=zone).where(Account.id == account.id).execute()
 
 
+def agree_to_full_mails(account: Account, *, agreed: bool, now: datetime) -> None:
+    """Note since when the holder accepts mails that name service and clinician, or that not."""
+    since = (account.mail_consented_at or now) if agreed else None
+    with transaction():
+        Account.update(mail_consented_at=since).where(Account.id == account.id).execute()
+
+
 def set_language(account: Account, language: str) -> None:
     """The language for pages and mails."""
     with transaction():

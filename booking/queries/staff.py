@@ -429,7 +429,8 @@ def clients(actor: Actor, text: str) -> tuple[list[Client], bool]:
     SQLite knows no letters without accents, so names are compared here.
     """
     words = folded(text).split()
-    known = tuples(_clients(actor).select(Client.id, Client.name, Client.email, Client.phone))
+    rows = _clients(actor).where(Client.erased_at.is_null())
+    known = tuples(rows.select(Client.id, Client.name, Client.email, Client.phone))
     found = sorted(
         (folded(name), id_) for id_, name, email, phone in known if _has(words, name, email, phone)
     )

@@ -8,11 +8,14 @@ from flask_babel import gettext as _
 
 from booking.availability import plan
 from booking.language import ZONES
-from booking.operations import update_account
+from booking.models import MailLevel
+from booking.operations import agree_to_full_mails, update_account
+from booking.queries import person
 from booking.web.access import account, for_client
 from booking.web.forms import Form
-from booking.web.fragments import render, see_other
+from booking.web.fragments import as_download, render, see_other
 from booking.web.language import say
+from booking.web.urls import now
 
 bp = Blueprint("account", __name__)
 
@@ -30,6 +33,8 @@ def show() -> ResponseReturnValue:
         )
         if not form.errors and zone is not None:
             update_account(account(), phone=phone, zone=zone)
+            if _full_mails():
+                agree_to_full_mails(account(), agreed=form.checked("correos"), now=now())
             return see_other(url_for("account.show", guardado=1))
     return render(
         "account/show.html",
@@ -37,7 +42,22 @@ def show() -> ResponseReturnValue:
         form=form,
         zones=_zones(),
         saved="guardado" in request.args,
+        full_mails=_full_mails(),
     )
+
+
+@bp.get("/cuenta/mis-datos.json")
+@for_client
+def export() -> ResponseReturnValue:
+    """«Descargar mis datos»: all that is kept about the holder."""
+    found = person.by_email(account().email)
+    assert found is not None
+    return as_download(person.export(found, now=now()))
+
+
+def _full_mails() -> bool:
+    """Whether the practice writes more to whoever agrees to it."""
+    return plan().practice.mail_level == MailLevel.FULL
 
 
 def _zones() -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -17,12 +17,24 @@ from booking.gateway import ChangedMeanwhile
 from booking.lifecycle import IllegalTransition, State
 from booking.models import Appointment, Client, Clinician, Location, Modality, Service
 from booking.occupancy import SlotTaken
+from booking.operations import erasing
 from booking.operations.people import AlreadyKnown
+from booking.queries import person as persons
 from booking.queries import staff as queries
-from booking.web.access import AGENDA, APPOINTMENT, CLIENT, for_staff, of, staff_actor
+from booking.queries.person import Person
+from booking.web.access import (
+    AGENDA,
+    APPOINTMENT,
+    CLIENT,
+    RECORD,
+    account,
+    for_staff,
+    of,
+    staff_actor,
+)
 from booking.web.agenda import appointment_page, staff_words, why_not
 from booking.web.forms import Form, argument, key
-from booking.web.fragments import render, see_other
+from booking.web.fragments import as_download, render, see_other
 from booking.web.new_appointment import VIDEO, by_daypart, places_for
 from booking.web.urls import now
 
@@ -81,7 +93,50 @@ def show(client_id: int) -> ResponseReturnValue:
         contacts=queries.contacts(client),
         upcoming=upcoming,
         past=past,
+        erasable=account().manager and erasing.is_erasable(client),
     )
+
+
+@bp.get("/<int:client_id>/datos.json")
+@for_staff
+@of(RECORD)
+def export(client_id: int) -> ResponseReturnValue:
+    """A person's data as a file, for the manager to hand over."""
+    return as_download(persons.export(_person(client_id), now=now()))
+
+
+@bp.route("/<int:client_id>/borrar", methods=["GET", "POST"])
+@for_staff
+@of(RECORD)
+def erase(client_id: int) -> ResponseReturnValue:
+    person, form, pending = _person(client_id), Form(), []
+    if request.method == "POST":
+        typed = form.text("nombre", required=_("Escriba el nombre completo."))
+        if not form.errors and queries.folded(typed) != queries.folded(person.name):
+            form.refuse("nombre", _("No es el mismo nombre. Escríbalo como se muestra arriba."))
+        if not form.errors:
+            try:
+                erasing.erase(person, now=now())
+                return see_other(url_for("clients.show", client_id=client_id))
+            except erasing.StillOpen as found:
+                pending = found.appointments
+    return render(
+        "clients/erase.html",
+        status=409 if pending else 422 if form.errors else 200,
+        person=person,
+        pending=pending,
+        form=form,
+        reads=persons.reads(person.clients),
+        client_id=client_id,
+    )
+
+
+def _person(client_id: int) -> Person:
+    """Whom a record is about, for managers; nobody is erased twice, and a couple not as one."""
+    client = queries.client(staff_actor(), client_id)
+    if not account().manager or not erasing.is_erasable(client):
+        abort(404)
+    return persons.of_client(client)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +251,10 @@ def step(view: View) -> Callable[[int], ResponseReturnValue]:
     @of(CLIENT, APPOINTMENT.named("cambia"), AGENDA)
     @wraps(view)
     def run(client_id: int) -> ResponseReturnValue:
-        draft = read_draft(plan(), queries.client(staff_actor(), client_id))
+        client = queries.client(staff_actor(), client_id)
+        if client.erased_at is not None:
+            abort(404)
+        draft = read_draft(plan(), client)
         old, gap = draft.replaces, first_gap(draft)
         if request.method != "POST" and old is not None and old.status is not State.CONFIRMED:
             return redirect(url_for("agenda.appointment", appointment_id=old.id), 303)

@@ -161,7 +161,8 @@ def _retry() -> dict[str, Any]:
 
 
 def _unexpected(error: Exception) -> Response:
-    log.exception("%s %s", request.method, request.path, exc_info=error)
+    # The rule and not the path, which may end in a link's token.
+    log.exception("%s %s", request.method, request.url_rule, exc_info=error)
     try:
         return problem(500)
     except Exception:  # What broke the page may break the page that says so.

@@ -1,5 +1,7 @@
 """One URL, three answers: the page, the step alone, or one part of it. Alone speaks htmx."""
 
+import json
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, make_response, redirect, render_template
@@ -38,6 +40,14 @@ def render(
     elif layout is PAGE and wanted:
         response.headers["HX-Retarget"] = "body"
         response.headers["HX-Reswap"] = "innerHTML show:window:top"
+    return response
+
+
+def as_download(data: dict[str, Any]) -> Response:
+    """Data as a file that people keep and other systems read."""
+    response = make_response(json.dumps(data, ensure_ascii=False, indent=2))
+    response.mimetype = "application/json"
+    response.headers["Content-Disposition"] = 'attachment; filename="mis-datos.json"'
     return response
 
 

@@ -9,7 +9,7 @@ from tests.web.cast import CLIENTS, STAFF, Cast, gather
 from tests.web.test_fuzz import pages
 
 # Tables to which looking may add, with the reason.
-MAY_CHANGE: frozenset[str] = frozenset()
+MAY_CHANGE = frozenset({"ClientRead"})  # Who read whose data (docs/adr/0019).
 
 
 @pytest.fixture

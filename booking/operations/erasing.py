@@ -1,0 +1,179 @@
+"""Forgetting a person: at once by name, and later all that has no more use."""
+
+from datetime import datetime, timedelta
+
+from booking.availability import plan
+from booking.db import transaction
+from booking.lifecycle import OPEN, State
+from booking.models import (
+    Access,
+    Account,
+    Appointment,
+    Client,
+    ClientKind,
+    ClientRead,
+    Delivery,
+    OneTimeKey,
+    OutboxMessage,
+    Relation,
+    SignIn,
+    WebSession,
+)
+from booking.queries.person import Person
+
+NOBODY = "Persona borrada"
+
+
+class StillOpen(Exception):
+    """The person has appointments that are still to be decided or to come."""
+
+    def __init__(self, appointments: list[Appointment]) -> None:
+        super().__init__([row.id for row in appointments])
+        self.appointments = appointments
+
+
+def erase(person: Person, *, now: datetime) -> None:
+    """Take the person out of every row that names them; the book and its history stay whole.
+
+    An account of the staff goes on working: only what it was as a client is erased.
+
+    Raises:
+        StillOpen: with what has to be cancelled first.
+    """
+    with transaction():
+        going = [*person.own, *person.minors, *_only_partners(person)]
+        pending = still_open([*going, *person.couples], now=now)
+        if pending:
+            raise StillOpen(pending)
+        for client in going:
+            _erase_client(client, now)
+        for couple in person.couples:
+            _rename_couple(couple, now)
+        _forget_mail(person)
+        if person.account is not None:
+            _close_account(person.account, now)
+
+
+def still_open(clients: list[Client], *, now: datetime) -> list[Appointment]:
+    """The appointments of these clients that somebody still counts on."""
+    rows = Appointment.select().where(
+        Appointment.client.in_([client.id for client in clients]), Appointment.state.in_(list(OPEN))
+    )
+    return [
+        row
+        for row in rows.order_by(Appointment.starts_at)
+        if row.status is not State.CONFIRMED or row.ends_at > now
+    ]
+
+
+def _only_partners(person: Person) -> list[Client]:
+    """The other members of couples, where only this person ever spoke of them."""
+    ids = {m for couple in person.couples for m in couple.person_ids}
+    ids -= {client.id for client in person.own}
+    known = {access.client_id for access in Access.select().where(Access.client.in_(list(ids)))} | {
+        row.client_id for row in Appointment.select().where(Appointment.client.in_(list(ids)))
+    }
+    rows = Client.select().where(Client.id.in_(list(ids - known)), Client.email == "")
+    return list(rows.where(Client.phone == ""))
+
+
+def _erase_client(client: Client, now: datetime) -> None:
+    Client.update(
+        name=f"{NOBODY} {client.id}",
+        email=_nowhere(client) if client.email else "",
+        phone="",
+        birth_date=None,
+        erased_at=now,
+    ).where(Client.id == client.id).execute()
+    Appointment.update(note="", wish={}).where(Appointment.client == client.id).execute()
+
+
+def _rename_couple(couple: Client, now: datetime) -> None:
+    """A couple comes no more; its name keeps what is left of its members' names."""
+    names = {c.id: c.name for c in Client.select().where(Client.id.in_(couple.person_ids))}
+    Client.update(
+        name=" y ".join(names[id_] for id_ in couple.person_ids),
+        email="",
+        phone="",
+        erased_at=now,
+    ).where(Client.id == couple.id).execute()
+    Appointment.update(note="", wish={}).where(Appointment.client == couple.id).execute()
+
+
+def _forget_mail(person: Person) -> None:
+    """Addresses, and what servers said about them; what has not left does not leave."""
+    account = person.account
+    staff = account is not None and account.staff
+    kept = {account.email} if account is not None and staff else set()
+    for email in person.emails:
+        theirs = (OutboxMessage.recipient == email) & (OutboxMessage.audience == "client")
+        if email in kept:
+            # Codes to sign in are the staff's own.
+            theirs &= OutboxMessage.appointment.is_null(False)
+        OutboxMessage.update(state=Delivery.DEAD.value).where(
+            theirs, OutboxMessage.state == Delivery.WAITING
+        ).execute()
+        OutboxMessage.update(
+            recipient=_nowhere(account or person.own[0]), error="persona borrada"
+        ).where(theirs).execute()
+        if email not in kept:
+            SignIn.update(
+                email=_nowhere(account or person.own[0]), registration=None, next_path=""
+            ).where(SignIn.email == email).execute()
+
+
+def _close_account(account: Account, now: datetime) -> None:
+    theirs = Access.account == account
+    if account.staff:
+        Access.delete().where(theirs).execute()
+        return
+    Access.delete().where(theirs, Access.relation == Relation.GUARDIAN).execute()
+    WebSession.delete().where(WebSession.account == account).execute()
+    Account.update(
+        email=_nowhere(account),
+        name=f"{NOBODY} {account.id}",
+        phone="",
+        zone="",
+        disabled_at=now,
+        mail_consented_at=None,
+    ).where(Account.id == account.id).execute()
+
+
+def _nowhere(row: Account | Client) -> str:
+    """An address that leads nowhere (RFC 2606), and is no other row's."""
+    return f"{type(row).__name__.lower()}-{row.id}@borrado.invalid"
+
+
+def purge(*, now: datetime) -> int:
+    """Delete what is older than the practice keeps and has no more use; how many rows."""
+    days = plan().practice.retention_days
+    if days is None:
+        return 0
+    before = now - timedelta(days=days)
+    with transaction():
+        old = SignIn.select(SignIn.id).where(SignIn.expires_at < before)
+        OutboxMessage.update(sign_in=None).where(OutboxMessage.sign_in.in_(old)).execute()
+        deleted = sum(
+            query.execute()
+            for query in (
+                SignIn.delete().where(SignIn.expires_at < before),
+                WebSession.delete().where(WebSession.expires_at < before),
+                OneTimeKey.delete().where(OneTimeKey.used_at < before),
+                ClientRead.delete().where(ClientRead.at < before),
+            )
+        )
+        deleted += (
+            Appointment.update(note="", wish={})
+            .where(
+                Appointment.ends_at < before,
+                Appointment.state.not_in(list(OPEN)),
+                Appointment.note != "",
+            )
+            .execute()
+        )
+    return int(deleted)
+
+
+def is_erasable(client: Client) -> bool:
+    """A couple is two people, who are erased one by one; nobody is erased twice."""
+    return client.kind != ClientKind.COUPLE and client.erased_at is None

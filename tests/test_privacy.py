@@ -1,0 +1,213 @@
+"""Somebody's data: handed over whole, erased from every table, and looked at on the record."""
+
+import json
+import logging
+
+import pytest
+
+from booking import gateway, history, invariants, outbox
+from booking.mailer import FolderMailer
+from booking.models import (
+    ALL,
+    Access,
+    Account,
+    Client,
+    ClientKind,
+    ClientRead,
+    Practice,
+    Relation,
+    SignIn,
+    WebSession,
+)
+from booking.operations import add_minor, add_partner, cancel, deny, erasing, signing_in
+from booking.operations.erasing import StillOpen
+from booking.queries import person as queries
+from tests.builders import NOW, at, confirmed_session, own_client, request
+from tests.conftest import make_account
+
+NAME, EMAIL, PHONE = "Quetzalli Xochitl", "quetzalli@example.com", "+52 55 9876 5432"
+NOTE = "Prefiere hablar del colibrí"
+TRACES = ("Quetzalli", "quetzalli", "9876 5432", "colibrí", "Itzel")
+
+
+def dump() -> str:
+    """Every value of every table, as text."""
+    return "\n".join(repr(list(model.select().tuples())) for model in ALL)
+
+
+def traces() -> list[str]:
+    text = dump()
+    return [trace for trace in TRACES if trace in text]
+
+
+@pytest.fixture
+def quetzalli(app, ines, settings) -> Account:
+    """A client with a past: a child, an asked-for mail, a denied request with a note."""
+    account = make_account(NAME, EMAIL, phone=PHONE)
+    Client.update(phone=PHONE).where(Client.email == EMAIL).execute()
+    born = NOW.date().replace(year=2020)
+    add_minor(account, name="Itzel Xochitl", birth_date=born, now=NOW)
+    signing_in.ask_for_mail(EMAIL, browser="b", next_path="/citas", language="es", now=NOW)
+    asked = request(account)
+    deny(asked.id, version=1, actor=gateway.staff(ines), note=NOTE, now=NOW)
+    signing_in.open_session(account, now=NOW)
+    return account
+
+
+def person(email: str = EMAIL) -> queries.Person:
+    found = queries.by_email(email)
+    assert found is not None
+    return found
+
+
+def test_the_export_has_all_of_a_person_and_nothing_of_another(quetzalli, ana, ines):
+    confirmed_session(ana, ines, at(4, 12))
+    text = json.dumps(queries.export(person(), now=NOW), ensure_ascii=False)
+    for theirs in (NAME, EMAIL, PHONE, NOTE, "Itzel", "Consultorio Centro"):
+        assert theirs in text
+    for other in (ana.name, ana.email):
+        assert other not in text
+
+
+def test_a_couples_export_does_not_name_the_other_one(quetzalli):
+    add_partner(quetzalli, name="Bartolomé", now=NOW)
+    text = json.dumps(queries.export(person(), now=NOW), ensure_ascii=False)
+    assert '"couple"' in text
+    assert "Bartolomé" not in text
+
+
+def test_a_client_downloads_their_own_data(quetzalli, visitor):
+    answer = visitor(quetzalli).get("/cuenta/mis-datos.json")
+    assert answer.mimetype == "application/json"
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert answer.get_json()["cuenta"]["correo"] == EMAIL
+
+
+def test_nothing_is_left_of_an_erased_person_and_the_book_is_whole(quetzalli):
+    assert set(traces()) == set(TRACES)
+    erasing.erase(person(), now=NOW)
+    assert traces() == []
+    assert history.verify().broken == []
+    assert invariants.violations() == {}
+    assert WebSession.select().where(WebSession.account == quetzalli).count() == 0
+    assert queries.by_email(EMAIL) is None
+
+
+def test_an_erased_person_can_come_back_as_somebody_new(quetzalli, settings):
+    proof = signing_in.ask_for_mail(EMAIL, browser="b", next_path="", language="es", now=NOW)
+    erasing.erase(person(), now=NOW)
+    assert SignIn.get_by_id(proof.id).email != EMAIL
+    again = make_account(NAME, EMAIL)
+    assert again.id != quetzalli.id
+
+
+def test_what_is_in_the_folder_of_mails_goes_too(quetzalli, settings, tmp_path, app):
+    mailer = FolderMailer(tmp_path / "buzon")
+    app.extensions["mailer"] = mailer
+    outbox.drain(mailer, settings, now=NOW)
+    assert any(EMAIL in str(mail["To"]) for _, mail in mailer.messages())
+    done = app.test_cli_runner().invoke(args=["person", "erase", EMAIL, "--yes"])
+    assert done.exit_code == 0, done.output
+    assert not any(EMAIL in str(mail["To"]) for _, mail in mailer.messages())
+    assert mailer.messages()  # The clinician's stay.
+
+
+def test_nobody_with_open_appointments_is_erased(quetzalli, ines):
+    session = confirmed_session(quetzalli, ines, at(11, 10))
+    with pytest.raises(StillOpen) as refused:
+        erasing.erase(person(), now=NOW)
+    assert refused.value.appointments == [session]
+    assert traces()
+    cancel(session.id, account=quetzalli, now=NOW)
+    erasing.erase(person(), now=NOW)
+    assert traces() == []
+
+
+def test_a_couple_loses_the_erased_ones_name_and_keeps_the_others(quetzalli, ana):
+    couple = add_partner(quetzalli, name="Bartolomé", now=NOW)
+    other = own_client(ana)
+    Client.update(second_member=other, name=f"{NAME} y {ana.name}").where(
+        Client.id == couple.id
+    ).execute()
+    erasing.erase(person(), now=NOW)
+    assert traces() == []
+    assert Client.get_by_id(couple.id).name.endswith(f" y {ana.name}")
+    assert Client.get_by_id(other.id).name == ana.name
+
+
+def test_a_partner_of_whom_nobody_else_spoke_goes_too(quetzalli):
+    add_partner(quetzalli, name="Bartolomé", now=NOW)
+    erasing.erase(person(), now=NOW)
+    assert "Bartolomé" not in dump()
+
+
+def test_a_minor_with_another_guardian_stays(quetzalli, ana):
+    minor = Client.get(Client.kind == ClientKind.MINOR)
+    Access.create(account=ana, client=minor, relation=Relation.GUARDIAN.value)
+    erasing.erase(person(), now=NOW)
+    assert Client.get_by_id(minor.id).name == "Itzel Xochitl"
+    assert [a.account_id for a in Access.select().where(Access.client == minor)] == [ana.id]
+
+
+def test_staff_who_are_clients_too_go_on_working(quetzalli):
+    Account.update(manager=True).where(Account.id == quetzalli.id).execute()
+    erasing.erase(person(), now=NOW)
+    account = Account.get_by_id(quetzalli.id)
+    assert (account.email, account.disabled_at) == (EMAIL, None)
+    assert Client.select().where(Client.name == NAME).count() == 0
+
+
+def test_old_leftovers_are_purged_at_the_practices_date(quetzalli):
+    Practice.update(retention_days=30, revision=Practice.revision + 1).execute()
+    assert erasing.purge(now=NOW) == 0
+    assert erasing.purge(now=at(31, 10).replace(year=2029)) > 0
+    assert (SignIn.select().count(), WebSession.select().count()) == (0, 0)
+    assert "colibrí" not in dump()
+    assert history.verify().broken == []
+
+
+def test_the_manager_erases_by_typing_the_name(quetzalli, visitor, manager, ines):
+    url = f"/clientes/{own_client(quetzalli).id}/borrar"
+    browser = visitor(manager)
+    assert "Quién vio estos datos" in browser.get(url).text
+    assert browser.post(url, data={"nombre": "Otra persona"}).status_code == 422
+    assert traces()
+    assert visitor(ines).post(url, data={"nombre": NAME}).status_code == 404
+    assert browser.post(url, data={"nombre": NAME.lower()}).status_code == 303
+    assert traces() == []
+    assert browser.get(url).status_code == 404
+    assert "se borraron" in browser.get(url.removesuffix("/borrar")).text
+
+
+def test_the_manager_is_told_what_is_still_open(quetzalli, visitor, manager, ines):
+    confirmed_session(quetzalli, ines, at(11, 10))
+    url = f"/clientes/{own_client(quetzalli).id}/borrar"
+    answer = visitor(manager).post(url, data={"nombre": NAME})
+    assert answer.status_code == 409
+    assert "11 de marzo" in answer.text
+
+
+def test_what_staff_look_at_is_noted_once_a_day(quetzalli, visitor, ines, app):
+    client = own_client(quetzalli)
+    browser = visitor(ines)
+    for _ in range(3):
+        browser.get(f"/clientes/{client.id}")
+    visitor(quetzalli).get("/citas")
+    assert [(r.account_id, r.client_id, r.page) for r in ClientRead.select()] == [
+        (ines.id, client.id, "clients.show")
+    ]
+    told = app.test_cli_runner().invoke(args=["person", "reads", EMAIL])
+    assert ines.name in told.output
+
+
+def test_logs_carry_no_name_no_address_and_no_token(quetzalli, visitor, caplog, deliver):
+    caplog.set_level(logging.DEBUG)
+    browser = visitor(quetzalli)
+    browser.get("/citas?sig=/citas/secreto")
+    browser.post("/cuenta", data={"telefono": "colibrí", "zona": ""})
+    browser.get("/entrar/enlacesecreto")
+    deliver()
+    Practice.delete().execute()  # Now no page can work.
+    assert visitor().get("/entrar/enlacesecreto").status_code == 500
+    text = "\n".join(logging.Formatter().format(record) for record in caplog.records)
+    assert not [t for t in (*TRACES, "secreto") if t in text]
