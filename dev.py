@@ -199,6 +199,12 @@ def dry_tests(*arguments: str) -> dict[str, Part]:
     return {"tests": partial(pytest, "tests", "-p", "no:playwright", "-n", WORKERS, *arguments)}
 
 
+def postgresql_tests(*arguments: str) -> dict[str, Part]:
+    """The tests with a book once more; the server is a package and starts with them."""
+    (part,) = dry_tests("--database=postgresql", *arguments).values()
+    return {"PostgreSQL": part}
+
+
 def browser_tests(*arguments: str) -> dict[str, Part]:
     return {"e2e": lambda: pytest("e2e", "-n", WORKERS, *arguments, env=with_browser())}
 
@@ -268,7 +274,9 @@ def test(arguments: list[str]) -> int:
     chosen = [argument for argument in arguments if argument != "--long"]
     if "--long" in arguments:
         chosen += ["-m", ""]  # pyproject.toml leaves the long ones out.
-    code = run_all(style() | dry_tests(*chosen) | browser_tests(*chosen))
+    code = run_all(
+        style() | dry_tests(*chosen) | postgresql_tests(*chosen) | browser_tests(*chosen)
+    )
     if "--long" not in arguments:
         say("Faltan las pruebas largas: python3 dev.py test --long")
     return code

@@ -211,6 +211,14 @@ def release() -> None:
         database.close()
 
 
+def disconnect() -> None:
+    """Close what this process has open (SQLite: this thread), while nobody else is at work."""
+    if isinstance(database.obj, _Postgresql):
+        database.obj.close_all()
+    else:
+        database.close()
+
+
 def forget() -> None:
     """What a child process inherited is its parent's: not even closing it is ours to do."""
     if database.obj is not None:

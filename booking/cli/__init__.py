@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
 from booking import db, demo, planner, practice_file, solving, worker
+from booking.cli import processes
 from booking.cli.prove import prove
 from booking.clock import Clock
 from booking.mailer import Mailer
@@ -105,12 +106,20 @@ def run_demo(port: int) -> None:
 @click.command("serve")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--host", default="127.0.0.1", show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Processes that only serve pages; mail and deadlines are then for `flask worker`.",
+)
 @with_appcontext
-def serve(port: int, host: str) -> None:
-    """Serve the portal, with the worker beside it."""
+def serve(port: int, host: str, workers: int | None) -> None:
+    """Serve the portal: in one process with the worker beside it, or in several without it."""
     _refuse_busy_port(port)
     _need_practice()
-    _serve(port, host)
+    if workers is None:
+        _serve(port, host)
+    else:
+        processes.serve(f"{host}:{port}", workers, threads=THREADS, keep_alive=KEEP_ALIVE_SECONDS)
 
 
 @click.command("worker")

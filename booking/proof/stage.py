@@ -1,5 +1,6 @@
 """A throw-away book with real servers, and the invented people who use them."""
 
+import importlib.util
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
