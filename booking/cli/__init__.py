@@ -10,8 +10,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
 from booking import db, demo, planner, practice_file, solving, worker
-from booking.cli import processes
-from booking.cli.prove import prove
+from booking.cli import processes, prove
 from booking.clock import Clock
 from booking.mailer import Mailer
 from booking.models import Appointment, Practice
@@ -27,7 +26,7 @@ demonstration = AppGroup("demo", help="A practice to try things on.")
 
 
 def init_app(app: Flask) -> None:
-    for command in (practice, database, demonstration, serve, work, prove):
+    for command in (practice, database, demonstration, serve, work, prove.prove):
         app.cli.add_command(command)
 
 

@@ -1,6 +1,7 @@
 """`flask prove`: the promises of the portal, tried on this machine with this practice's set-up."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from flask.cli import with_appcontext
 from flask.sessions import SecureCookieSessionInterface
 
 from booking import db, practice_file
+from booking.clock import SystemClock
 from booking.models import Practice
 from booking.proof import scenarios
 from booking.proof.book import NoBook
@@ -41,20 +43,19 @@ def prove(seconds: int, only: tuple[str, ...], as_json: bool) -> None:
 
 
 def _play(names: tuple[str, ...], size: Size, *, quiet: bool) -> list[Outcome]:
-    found = current_app.extensions
     total = sum(scenarios.steps(name, size) for name in names)
-    hidden = quiet or not click.get_text_stream("stderr").isatty()
+    hidden = quiet or not sys.stderr.isatty()
     with (
         click.progressbar(
             length=total,
             label="Probando",
-            file=click.get_text_stream("stderr"),
+            file=sys.stderr,
             hidden=hidden,
         ) as bar,
         staged(
-            found["settings"],
+            current_app.extensions["settings"],
             _practice(),
-            clock=found["clock"],
+            clock=SystemClock(),  # That of the servers, which are processes of their own.
             signer=cookie,
             advance=bar.update,
         ) as stage,

@@ -108,7 +108,7 @@ def mail(stage: Stage, size: Size) -> Outcome:
     """The mail server is away for an hour; when it is back, the workers are killed mid-send."""
     stage.end_server()
     post = _Post(stage, _owe(stage, size.mails))
-    stage.work()
+    stage.work(1)
     tried = post.wait_until(OutboxMessage.attempts > 0)
     stage.kill_workers()
     post.let_an_hour_pass()

@@ -49,11 +49,12 @@ class Stage:
         clock: Clock,
         signer: Signer,
         command: Sequence[str] = FLASK,
+        processes: int = PROCESSES,
         advance: Callable[[int], None] = lambda _steps: None,
     ) -> None:
         self.settings, self.port, self.clock = settings, port, clock
         self.post_office, self.advance = post_office, advance
-        self._signer, self._command = signer, command
+        self._signer, self._command, self._processes = signer, command, processes
         self._service = times.service_of_the_crowd()
         self._openings = times.openings(self._service, now=clock.now())
         self._people: list[Person] = []
@@ -101,7 +102,7 @@ class Stage:
         if self._server is not None and self._server.running:
             return
         several = importlib.util.find_spec("gunicorn") is not None
-        workers = ("--workers", str(PROCESSES)) if several else ()
+        workers = ("--workers", str(self._processes)) if several else ()
         self._server = self._start("serve", "--port", str(self.port), *workers)
         self._server.wait_for(self.port)
 
@@ -113,7 +114,7 @@ class Stage:
         if self._server is not None:
             self._server.end()
 
-    def work(self, processes: int = 2) -> None:
+    def work(self, processes: int) -> None:
         """Start the workers that are not running."""
         self._workers = [child for child in self._workers if child.running]
         while len(self._workers) < processes:
@@ -146,6 +147,7 @@ def staged(
     clock: Clock,
     signer: Signer,
     command: Sequence[str] = FLASK,
+    processes: int = PROCESSES,
     advance: Callable[[int], None] = lambda _steps: None,
 ) -> Iterator[Stage]:
     """A stage beside the operator's book, of which it only takes the address and the set-up.
@@ -164,6 +166,7 @@ def staged(
             clock=clock,
             signer=signer,
             command=command,
+            processes=processes,
             advance=advance,
         )
         try:
