@@ -12,7 +12,9 @@ from flask.cli import main
 
 from booking import availability, db, gateway, outbox
 from booking.availability import Rule
-from booking.models import OutboxMessage
+from booking.gateway import Change
+from booking.lifecycle import Event, State, next_state
+from booking.models import Appointment, OutboxMessage
 from booking.operations import deciding
 
 
@@ -26,11 +28,6 @@ def without_the_lock() -> None:
     db._Sqlite.queue = lambda _handle: nullcontext()  # type: ignore[method-assign,assignment,return-value]
     for handle in (db._Sqlite, db._Postgresql):
         handle.writing = lambda handle: handle.atomic()  # type: ignore[method-assign]
-
-
-def without_the_lock_and_the_check() -> None:
-    without_the_lock()
-    without_the_check()
 
 
 def without_the_key() -> None:
@@ -56,13 +53,27 @@ def without_the_second_look() -> None:
     deciding.STAFF_MAY_WAIVE = frozenset(Rule)  # type: ignore[attr-defined]
 
 
+def without_the_comparison() -> None:
+    """A decision is made whatever became of the request since it was on the screen."""
+    load = gateway.Change.appointment
+
+    def appointment(tx: Change, appointment_id: int, *, version: int | None = None) -> Appointment:
+        return load(tx, appointment_id)
+
+    gateway.Change.appointment = appointment  # type: ignore[method-assign,assignment]
+    gateway.next_state = lambda state, event: (  # type: ignore[attr-defined]
+        State.CONFIRMED if event is Event.ACCEPT else next_state(state, event)
+    )
+    deciding._still_open = lambda appointment, now: None
+
+
 GUARDS: dict[str, Callable[[], Any]] = {
     "check": without_the_check,
     "lock": without_the_lock,
-    "lock and check": without_the_lock_and_the_check,
     "key": without_the_key,
     "lease": without_the_lease,
     "second look": without_the_second_look,
+    "comparison": without_the_comparison,
 }
 
 if __name__ == "__main__":

@@ -137,6 +137,13 @@ def test_without_a_second_look_blocked_time_is_seen_to_be_given_away(on_stage):
 
 
 @pytest.mark.long
+def test_without_comparing_with_what_was_on_the_screen_many_are_seen_to_decide(on_stage):
+    with on_stage("comparison") as stage:
+        outcome = accept_race(stage, SMALL)
+    assert {"aceptar una solicitud: aceptadas", "invariantes rotas"} <= set(outcome.differences)
+
+
+@pytest.mark.long
 def test_without_one_time_keys_a_retry_after_a_lost_answer_is_seen_to_fail(on_stage):
     with on_stage("key") as stage:
         outcome = kill(stage, Size(submits=60, kills=1))
