@@ -22,11 +22,12 @@ def last_slot(stage: Stage, size: Size) -> Outcome:
     stage.serve()
     crowd = stage.crowd(size.crowd)
     sends = tally.sends(crowd, tally.forms(stage, crowd, stage.openings(1) * len(crowd)))
-    first = at_once(sends)
-    again = in_turn(sends, at_a_time=size.at_a_time)
     openings = stage.openings(len(crowd))
     some = crowd[: len(openings)]
-    apart = in_turn(tally.sends(some, tally.forms(stage, some, openings)), at_a_time=size.at_a_time)
+    others = tally.sends(some, tally.forms(stage, some, openings))
+    first = at_once(sends)
+    again = in_turn(sends, at_a_time=size.at_a_time)
+    apart = in_turn(others, at_a_time=size.at_a_time)
     stage.advance(2 * len(crowd) + len(apart))
     return Outcome(
         name="last_slot",
