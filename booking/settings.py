@@ -57,6 +57,20 @@ class Settings:
         """Several hosts may serve one book; with SQLite it is one."""
         return self.database_url.startswith("postgresql://")
 
+    def environment_of_children(self) -> dict[str, str]:
+        """What a child process needs so that `from_env` gives it the same settings."""
+        told = {
+            "APP_ENV": self.environment.value,
+            "APP_DATA_DIR": str(self.data_dir),
+            "APP_DATABASE_URL": self.database_url,
+            "APP_SECRET_KEY": self.secret_key,
+            "APP_BASE_URL": self.base_url,
+            "APP_SMTP_URL": self.smtp_url,
+            "APP_MAIL_FROM": self.mail_from,
+        }
+        inherited = {name: value for name, value in os.environ.items() if name not in told}
+        return inherited | {name: value for name, value in told.items() if value is not None}
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read and judge the `APP_*` variables.

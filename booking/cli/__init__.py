@@ -10,7 +10,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
 from booking import db, demo, fingerprint, levels, planner, practice_file, solving, tenancy, worker
-from booking.cli import processes
+from booking.cli import processes, prove
 from booking.cli.backup import back_up, restore
 from booking.cli.doctor import doctor
 from booking.cli.history import history
@@ -34,7 +34,7 @@ def init_app(app: Flask) -> None:
     for command in (
         *(practice, database, demonstration, serve, work),
         *(doctor, back_up, restore, simulate),
-        *(history, person),
+        *(history, person, prove.prove),
     ):
         app.cli.add_command(command)
 
