@@ -434,7 +434,7 @@ ALWAYS_SECRET = ("congreso", NAMES["client"])
 NEEDS_FULL = (NAMES["service"], NAMES["clinician"])
 NEEDS_STANDARD = (
     *(NAMES[name] for name in ("practice", "sender", "phone", "place", "address")),
-    "marzo", "March", "2027", "10:00", "DTSTART",
+    "marzo", "March", "de 2027", ", 2027", "10:00", "DTSTART",
 )  # fmt: skip
 
 

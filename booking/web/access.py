@@ -66,7 +66,7 @@ OWN_PERSON = Thing(kind="client", parameter="persona", open_to=FAMILY, refused=4
 APPOINTMENT = Thing(kind="appointment", parameter="appointment_id", open_to=CARE)
 OFFER = Thing(kind="offer", parameter="horario", open_to=CARE, refused=409)
 CLIENT = Thing(kind="client", parameter="client_id", open_to=CARE)
-RECORD = replace(CLIENT, open_to=frozenset({Tie.MANAGER}))
+RECORD = Thing(kind="record", parameter="client_id", open_to=frozenset({Tie.MANAGER}))
 AGENDA = Thing(kind="clinician", parameter="profesional", open_to=CARE)
 BLOCKED_TIME = Thing(kind="blocked", parameter="blocked_id", open_to=CARE)
 REPLAN = Thing(kind="replan", parameter="replan_id", open_to=CARE)

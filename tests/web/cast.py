@@ -69,6 +69,8 @@ def gather(app: Flask, clock: SettableClock, visitor: Callable[..., FlaskClient]
         "appointment": _appointments(sessions),
         "offer": _offers(sessions, ines, oscar),
         "client": _clients(sessions),
+        # A couple has no record of its own: each of the two has one.
+        "record": _clients({who: row for who, row in sessions.items() if who != "partner"}),
         "clinician": [
             Object({"profesional": _own(ines).key}, _care("clinician")),
             Object({"profesional": _own(oscar).key}, _care("other clinician")),
