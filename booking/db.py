@@ -206,8 +206,8 @@ def connected() -> Iterator[None]:
 
 
 def release() -> None:
-    """This thread's work is done."""
-    if isinstance(database.obj, _Postgresql):
+    """This thread's work is done, unless it is part of a transaction that goes on."""
+    if isinstance(database.obj, _Postgresql) and not database.in_transaction():
         database.close()
 
 

@@ -500,7 +500,8 @@ def test_the_least_mail_still_leads_to_what_is_new(life, language):
 # What names and addresses could smuggle in.
 
 HOSTILE = [
-    "Eva\r\nBcc: x@evil.mx", 'Eva" <x@evil.mx>, "', "Eva\x00\x0b\x85\u2028Bcc: y", "=HYPERLINK(1)",
+    "Eva\r\nBcc: x@evil.mx", 'Eva" <x@evil.mx>, "', "Eva\x0b\x85\u2028Bcc: y", "=HYPERLINK(1)",
+    pytest.param("Eva\x00Bcc: z", marks=pytest.mark.sqlite),  # PostgreSQL keeps no NUL.
     "@SUM(1)", "+1", "-1", "\tEva", "E;v,a\\n:x", "Ñandú " * 40,
 ]  # fmt: skip
 
