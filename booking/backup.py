@@ -60,7 +60,7 @@ def make(settings: Settings, target: Path) -> Path:
     os.close(number)
     unfinished = Path(name)
     try:
-        if tenancy.sqlite_path(settings):
+        if settings.sqlite_path:
             database.execute_sql("VACUUM INTO ?", (name,))
         else:
             _run("pg_dump", settings, "--format=custom", f"--file={name}")
@@ -76,7 +76,7 @@ def make(settings: Settings, target: Path) -> Path:
 def nightly(settings: Settings, *, now: datetime) -> Path | None:
     """Today's copy if it is time and there is none yet; of two workers one makes it."""
     local = now.astimezone(ZoneInfo(Practice.get().zone))
-    suffix = "db" if tenancy.sqlite_path(settings) else "dump"
+    suffix = "db" if settings.sqlite_path else "dump"
     target = folder(settings) / f"citas-{local:%Y-%m-%d}.{suffix}"
     if local.hour < AFTER_HOUR or target.exists():
         return None
@@ -182,7 +182,7 @@ def restore(file: Path, settings: Settings) -> Contents:
             f"{file} es de una versión más nueva del portal ({', '.join(contents.level.unknown)})."
             " Actualice primero el portal."
         )
-    path = tenancy.sqlite_path(settings)
+    path = settings.sqlite_path
     if contents.is_sqlite is not bool(path):
         raise BackupError(f"{file} es de otra clase de base de datos que APP_DATABASE_URL.")
     with tenancy.sole_server(settings):

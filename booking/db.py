@@ -42,8 +42,8 @@ database = DatabaseProxy()
 
 def connect(settings: "Settings") -> Database:
     """Point every model at the settings' database; SQLite's file is made on first use."""
-    url = settings.database_url
-    handle = _postgresql(url) if settings.on_postgresql else _sqlite(Path(url.partition(":///")[2]))
+    path = settings.sqlite_path
+    handle = _postgresql(settings.database_url) if path is None else _sqlite(path)
     database.initialize(handle)
     return handle
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import apsw
 from peewee import PeeweeException, PostgresqlDatabase, fn
 
-from booking import backup, fingerprint, invariants, levels, outbox, tenancy
+from booking import backup, fingerprint, invariants, levels, outbox
 from booking.db import database, tuples
 from booking.invariants import Violation
 from booking.levels import Level
@@ -213,7 +213,7 @@ def examine(settings: Settings, *, now: datetime) -> list[Finding]:
     Raises:
         CannotRun: there is no database, it cannot be read, or it lacks tables.
     """
-    path = tenancy.sqlite_path(settings)
+    path = settings.sqlite_path
     if path and not path.is_file():
         raise CannotRun(f"No hay base de datos en {path}. Créela con: flask --app app db upgrade")
     try:
@@ -463,7 +463,7 @@ def _disk(settings: Settings) -> Finding:
     place = next(p for p in (settings.data_dir, *settings.data_dir.parents) if p.exists())
     free = shutil.disk_usage(place).free
     words = f"{free // MEGABYTE} MB libres en {place}"
-    path = tenancy.sqlite_path(settings)
+    path = settings.sqlite_path
     enough = max(DISK_ENOUGH, 3 * path.stat().st_size if path else 0)
     return _line(
         "disco",

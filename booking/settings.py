@@ -57,6 +57,13 @@ class Settings:
         """Several hosts may serve one book; with SQLite it is one."""
         return self.database_url.startswith("postgresql://")
 
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The book's file; None on PostgreSQL."""
+        if self.on_postgresql:
+            return None
+        return Path(self.database_url.removeprefix("sqlite:///"))
+
     def environment_of_children(self) -> dict[str, str]:
         """What a child process needs so that `from_env` gives it the same settings."""
         told = {

@@ -15,12 +15,6 @@ class AlreadyServed(Exception):
         self.path = path
 
 
-def sqlite_path(settings: Settings) -> Path | None:
-    """The database's file; None on PostgreSQL, which any number of servers may share."""
-    scheme, _, path = settings.database_url.partition(":///")
-    return Path(path) if scheme == "sqlite" else None
-
-
 @contextmanager
 def sole_server(settings: Settings) -> Iterator[None]:
     """Keep other servers off this file; processes forked meanwhile keep them off, too.
@@ -28,7 +22,7 @@ def sole_server(settings: Settings) -> Iterator[None]:
     Raises:
         AlreadyServed: there is one.
     """
-    path = sqlite_path(settings)
+    path = settings.sqlite_path
     if path is None:
         yield
         return

@@ -195,7 +195,7 @@ def test_a_live_book_is_not_overwritten(flask, settings, confirmed):
     told = flask("restore", made)
     assert told.exit_code == 1
     assert "1 citas" in told.output
-    assert f"mv {tenancy.sqlite_path(settings)}" in told.output
+    assert f"mv {settings.sqlite_path}" in told.output
     assert Appointment.select().count() == 1
 
 

@@ -93,7 +93,7 @@ def test_two_servers_on_one_file_are_refused(flask, settings):
         told = flask("serve", "--port", free_port())
     assert told.exit_code == 1
     assert "Otro servidor ya trabaja con" in told.output
-    assert str(tenancy.sqlite_path(settings)) in told.output
+    assert str(settings.sqlite_path) in told.output
 
 
 @pytest.mark.sqlite

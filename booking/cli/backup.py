@@ -34,7 +34,7 @@ def back_up(file: Path | None) -> None:
 
 def _by_the_time(settings: Settings) -> Path:
     now = current_app.extensions["clock"].now().astimezone(ZoneInfo(Practice.get().zone))
-    suffix = "db" if tenancy.sqlite_path(settings) else "dump"
+    suffix = "db" if settings.sqlite_path else "dump"
     return backup.folder(settings) / f"citas-{now:%Y-%m-%d-%H%M%S}.{suffix}"
 
 

@@ -11,7 +11,7 @@ from html import unescape
 import apsw
 import pytest
 
-from booking import invariants, outbox, tenancy, worker
+from booking import invariants, outbox, worker
 from booking.db import database, transaction, tuples
 from booking.models import Appointment, OneTimeKey, OutboxMessage, Practice, SignIn
 from tests.builders import NOW, request
@@ -90,7 +90,7 @@ def test_a_form_that_could_not_be_kept_is_sent_again_as_it_was(visitor, settings
         ("extra", "a & <b>"),
         ("extra", "2"),
     ]
-    with fault(tenancy.sqlite_path(settings)):
+    with fault(settings.sqlite_path):
         for n in range(60):  # A full disk is met when the last page is full.
             answer = browser.post("/entrar?sig=/citas", data=said_as_form(said))
             if answer.status_code == 503:
@@ -138,7 +138,7 @@ def test_a_decision_that_could_not_be_kept_leaves_nothing_half_done(
     fill_the_pages()
     before = [tuples(table.select()) for table in tables]
     address = f"/solicitudes/{asked.id}/aceptar"
-    with fault(tenancy.sqlite_path(settings)):
+    with fault(settings.sqlite_path):
         database.execute_sql("PRAGMA cache_size = 10")
         answer = browser.post(address, data={"version": "1", "nota": "x" * 4000})
         assert answer.status_code in (303, 503)
@@ -191,7 +191,7 @@ def test_htmx_swaps_the_whole_page(app, visitor, ana):
 @pytest.mark.parametrize("path", ["/", "/citas", "/healthz", "/entrar"])
 def test_a_book_that_cannot_be_read_is_told_calmly(visitor, settings, ana, path, damage):
     """Not even the practice's name can be read, nor who is asking."""
-    browser, file = visitor(ana), tenancy.sqlite_path(settings)
+    browser, file = visitor(ana), settings.sqlite_path
     browser.get("/citas")
     database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
