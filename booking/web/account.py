@@ -1,4 +1,4 @@
-"""«Mis datos»: the telephone, the zone for video sessions, and leaving on every device."""
+"""«Mis datos»: the telephone, the zone for video sessions, the second factor, open sessions."""
 
 from zoneinfo import ZoneInfo
 
@@ -8,11 +8,13 @@ from flask_babel import gettext as _
 
 from booking.availability import plan
 from booking.language import ZONES
-from booking.operations import update_account
-from booking.web.access import account, for_client
+from booking.operations import second_factor, signing_in, update_account
+from booking.web import devices
+from booking.web.access import account, for_client, session
 from booking.web.forms import Form
 from booking.web.fragments import render, see_other
 from booking.web.language import say
+from booking.web.urls import now
 
 bp = Blueprint("account", __name__)
 
@@ -37,7 +39,25 @@ def show() -> ResponseReturnValue:
         form=form,
         zones=_zones(),
         saved="guardado" in request.args,
+        factor=second_factor.of(account()) if account().staff else None,
+        sessions=signing_in.open_sessions(account(), now=now()),
+        this=session(),
+        device=devices.words,
+        zone=plan().zone(None),
     )
+
+
+@bp.post("/cuenta/sesiones")
+@for_client
+def close_session() -> ResponseReturnValue:
+    """End one of one's own sessions, or all but this."""
+    if "otras" in request.form:
+        signing_in.sign_out_everywhere(account(), now=now(), but=session())
+    else:
+        chosen = Form().get("sesion")
+        if chosen.isascii() and chosen.isdigit():
+            signing_in.close(int(chosen), account(), now=now())
+    return see_other(url_for("account.show", guardado=1))
 
 
 def _zones() -> list[tuple[str, str]]:
