@@ -29,7 +29,7 @@ from booking.web.access import For
 from tests.web.test_flow import heading, key_of
 
 SHOW, ACTIVATE, CODES = "/segundo-paso", "/segundo-paso/activar", "/segundo-paso/codigos"
-RECOVER = "/segundo-paso/recuperacion"
+RECOVER, TEAM = "/segundo-paso/recuperacion", "/cuenta/equipo"
 
 
 @pytest.fixture
@@ -281,6 +281,43 @@ def test_removing_a_factor_ends_the_sessions_and_tells_its_owner(activated, ines
     assert browser.get("/solicitudes").location.startswith("/entrar")
     assert "Se quitó su verificación" in deliver().sent[-1]["Subject"]
     assert not second_factor.remove(ines, by=None, now=clock.now())
+
+
+def test_a_manager_removes_the_factor_of_whoever_lost_the_telephone(
+    activated, enter, ines, manager, clock, deliver
+):
+    """ASVS 6.4.4, 7.5.3: with their own code shown just now, and written down."""
+    browser, _phone, _codes = activated
+    boss = enter(manager)
+    phone = app_on_phone(boss.get(ACTIVATE))
+    boss.post(ACTIVATE, data={"codigo": phone.at(clock.now())})
+    clock.advance(timedelta(minutes=10))
+    assert boss.post(TEAM, data={"cuenta": ines.id}).location == f"{SHOW}?sig={TEAM}"
+    boss.post(SHOW, data={"codigo": phone.at(clock.now())})
+    assert "Inés" in boss.get(TEAM).text
+    assert boss.post(TEAM, data={"cuenta": ines.id}).status_code == 303
+    assert browser.get("/solicitudes").location.startswith("/entrar")
+    assert "Se quitó su verificación" in deliver().sent[-1]["Subject"]
+    removed = AccountEvent.get(AccountEvent.event == "factor_removed")
+    assert (removed.account, removed.by) == (ines, manager)
+    for nobody in (manager.id, 999, "x", ""):
+        assert boss.post(TEAM, data={"cuenta": nobody}).status_code == 404
+
+
+def test_only_managers_see_the_team(activated):
+    browser, _phone, _codes = activated
+    assert browser.get(TEAM).status_code == 404
+    assert browser.post(TEAM, data={"cuenta": "1"}).status_code == 404
+
+
+def test_the_operator_removes_a_factor_by_command(app, activated, ines):
+    browser, _phone, _codes = activated
+    run = app.test_cli_runner().invoke
+    assert "Quitada." in run(args=["account", "reset-factor", ines.email]).output
+    assert browser.get("/solicitudes").location.startswith("/entrar")
+    again = run(args=["account", "reset-factor", ines.email])
+    assert (again.exit_code, "no tiene la verificación activa" in again.output) == (1, True)
+    assert run(args=["account", "reset-factor", "nadie@example.com"]).exit_code == 1
 
 
 def test_clients_have_no_second_factor(enter, ana):

@@ -1,4 +1,4 @@
-"""The operator's commands: `flask practice · worker · db · demo · serve`."""
+"""The operator's commands: `flask practice · account · worker · db · demo · serve`."""
 
 import socket
 import threading
@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
 from booking import db, demo, planner, practice_file, solving, worker
+from booking.cli.account import account
 from booking.clock import Clock
 from booking.mailer import Mailer
 from booking.models import Appointment, Practice
@@ -25,7 +26,7 @@ demonstration = AppGroup("demo", help="A practice to try things on.")
 
 
 def init_app(app: Flask) -> None:
-    for command in (practice, database, demonstration, serve, work):
+    for command in (practice, account, database, demonstration, serve, work):
         app.cli.add_command(command)
 
 

@@ -18,7 +18,7 @@ from booking.models import (
     WebSession,
 )
 from booking.notifications import Kind
-from booking.operations import limits
+from booking.operations import limits, signing_in
 from booking.operations.limits import Limited
 from booking.operations.signing_in import STAFF_SESSION, SignedIn
 
@@ -158,9 +158,7 @@ def remove(account: Account, *, by: Account | None, now: datetime) -> bool:
     with transaction():
         if not _forget(account):
             return False
-        WebSession.update(ended_at=now).where(
-            WebSession.account == account, WebSession.ended_at.is_null()
-        ).execute()
+        signing_in.end_all(account, now=now)
         note(account, AccountEventKind.FACTOR_REMOVED, by=by, now=now)
         notifications.owe_about_account(Kind.FACTOR_REMOVED, account, now=now)
     return True

@@ -265,10 +265,15 @@ def sign_out(session: WebSession, *, now: datetime) -> None:
 
 def sign_out_everywhere(account: Account, *, now: datetime, but: WebSession | None = None) -> None:
     """End all sessions of an account, or all but one, and forget the devices that it trusts."""
-    theirs = WebSession.account == account
     with transaction():
-        _end(theirs if but is None else theirs & (WebSession.id != but.id), now)
-        KnownDevice.delete().where(KnownDevice.account == account).execute()
+        end_all(account, now=now, but=but)
+
+
+def end_all(account: Account, *, now: datetime, but: WebSession | None = None) -> None:
+    """The same, in the caller's transaction."""
+    theirs = WebSession.account == account
+    _end(theirs if but is None else theirs & (WebSession.id != but.id), now)
+    KnownDevice.delete().where(KnownDevice.account == account).execute()
 
 
 def open_sessions(account: Account, *, now: datetime) -> list[WebSession]:
@@ -282,12 +287,6 @@ def open_sessions(account: Account, *, now: datetime) -> list[WebSession]:
         )
         .order_by(WebSession.created_at.desc(), WebSession.id.desc())
     )
-
-
-def close(session_id: int, account: Account, *, now: datetime) -> None:
-    """End one of an account's sessions; one that is somebody else's, or over, stays as it is."""
-    with transaction():
-        _end((WebSession.id == session_id) & (WebSession.account == account), now)
 
 
 def _end(which: Expression, now: datetime) -> None:

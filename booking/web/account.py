@@ -2,15 +2,16 @@
 
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, abort, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from booking.availability import plan
 from booking.language import ZONES
 from booking.operations import second_factor, signing_in, update_account
+from booking.queries import staff
 from booking.web import devices
-from booking.web.access import account, for_client, session
+from booking.web.access import account, dangerous, for_client, for_staff, session
 from booking.web.forms import Form
 from booking.web.fragments import render, see_other
 from booking.web.language import say
@@ -55,9 +56,32 @@ def close_session() -> ResponseReturnValue:
         signing_in.sign_out_everywhere(account(), now=now(), but=session())
     else:
         chosen = Form().get("sesion")
-        if chosen.isascii() and chosen.isdigit():
-            signing_in.close(int(chosen), account(), now=now())
+        for own in signing_in.open_sessions(account(), now=now()):
+            if str(own.id) == chosen:
+                signing_in.sign_out(own, now=now())
     return see_other(url_for("account.show", guardado=1))
+
+
+@bp.route("/cuenta/equipo", methods=["GET", "POST"])
+@for_staff
+@dangerous
+def team() -> ResponseReturnValue:
+    """Whose second factor is active; a manager removes that of whoever lost the telephone."""
+    if not account().manager:
+        abort(404)
+    if request.method == "POST":
+        chosen = Form().get("cuenta")
+        found = next((a for a, _factor in staff.team() if str(a.id) == chosen), None)
+        if found is None or found == account():
+            abort(404)
+        second_factor.remove(found, by=account(), now=now())
+        return see_other(url_for("account.team", guardado=1))
+    return render(
+        "account/team.html",
+        team=staff.team(),
+        saved="guardado" in request.args,
+        zone=plan().zone(None),
+    )
 
 
 def _zones() -> list[tuple[str, str]]:
