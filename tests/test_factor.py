@@ -16,6 +16,7 @@ from booking import authenticator, links
 from booking import db as database
 from booking.models import (
     AccountEvent,
+    Attempt,
     Factor,
     KnownDevice,
     OutboxMessage,
@@ -181,6 +182,16 @@ def test_five_wrong_codes_close_the_door_for_a_quarter_of_an_hour(activated, ent
         assert "espere 11 minutos" in refused.text
     clock.advance(timedelta(minutes=11))
     assert browsers[1].post(SHOW, data={"codigo": phone.at(clock.now())}).status_code == 303
+
+
+def test_old_tries_are_forgotten_by_the_next_one(activated, enter, ines, clock):
+    browser = enter(ines)
+    for _ in range(3):
+        browser.post(SHOW, data={"codigo": "12345"})
+    assert Attempt.select().count() == 4  # And the one with which the app was activated.
+    clock.advance(timedelta(minutes=15))
+    browser.post(SHOW, data={"codigo": "12345"})
+    assert Attempt.select().count() == 1
 
 
 def test_a_recovery_code_does_without_the_telephone_once(activated, enter, ines, deliver):

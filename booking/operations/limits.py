@@ -12,8 +12,6 @@ class Limited(StrEnum):
     """What is limited."""
 
     FACTOR = "factor"  # Codes of the second factor, by account.
-    MAIL_PLACE = "mail_place"  # Sign-in mails, by the network address that asks.
-    CODE_PLACE = "code_place"  # Wrong codes of those mails, by network address.
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +22,7 @@ class Limit:
     within: timedelta
 
 
-LIMITS = {
-    Limited.FACTOR: Limit(5, timedelta(minutes=15)),
-    # A practice's waiting room, or a whole mobile network, may share one address.
-    Limited.MAIL_PLACE: Limit(60, timedelta(hours=1)),
-    Limited.CODE_PLACE: Limit(100, timedelta(hours=1)),
-}
+LIMITS = {Limited.FACTOR: Limit(5, timedelta(minutes=15))}
 KEPT = max(limit.within for limit in LIMITS.values())
 
 
@@ -46,7 +39,7 @@ class TooOften(Exception):
 
 
 def spend(kind: Limited, subject: object, *, now: datetime) -> int:
-    """Count one use, in the caller's transaction; how many are left.
+    """Count one use, in the caller's transaction, and forget the old ones; how many are left.
 
     Raises:
         TooOften: there were none left; nothing is counted then.
@@ -61,10 +54,6 @@ def spend(kind: Limited, subject: object, *, now: datetime) -> int:
     )
     if len(recent) == limit.most:
         raise TooOften(recent[-1].at + limit.within - now)
+    Attempt.delete().where(Attempt.at <= now - KEPT).execute()
     Attempt.create(kind=kind.value, subject=name, at=now)
     return limit.most - len(recent) - 1
-
-
-def sweep(*, now: datetime) -> None:
-    """Forget what no limit asks about any more."""
-    Attempt.delete().where(Attempt.at <= now - KEPT).execute()
