@@ -21,6 +21,7 @@ from booking.web.new_appointment import bp as new_appointment
 from booking.web.portal import bp as portal
 from booking.web.replans import bp as replans
 from booking.web.requests import bp as requests
+from booking.web.second_factor import bp as second_factor
 
 
 def create_app(
@@ -65,6 +66,7 @@ def create_app(
         module.init_app(app)
     for blueprint in (
         portal,
+        second_factor,
         account,
         appointments,
         new_appointment,

@@ -22,6 +22,7 @@ from booking import db, demo, practice_file
 from booking.clock import SettableClock
 from booking.mailer import MemoryMailer
 from booking.operations import signing_in
+from booking.operations.signing_in import Browser
 from booking.settings import Environment, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -58,7 +59,7 @@ class Phone:
         self.htmx = {"HX-Request": "true", "HX-Target": "step"} if htmx else {}
         self.rows: list[Row] = []
         self.cached: set[str] = set()
-        signed_in = signing_in.open_session(demo.people()[0], now=now)
+        signed_in = signing_in.open_session(demo.people()[0], Browser(), now=now)
         with self.browser.session_transaction() as cookie:
             cookie["_user_id"] = signed_in.token
 

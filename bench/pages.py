@@ -20,6 +20,7 @@ from booking.clock import SettableClock
 from booking.mailer import MemoryMailer
 from booking.models import Account, Appointment
 from booking.operations import signing_in
+from booking.operations.signing_in import Browser
 from booking.settings import Environment, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -92,7 +93,7 @@ def shrink(size: int) -> None:
 
 def signed_in(app: object, account: Account) -> FlaskClient:
     browser: FlaskClient = app.test_client()  # type: ignore[attr-defined]
-    token = signing_in.open_session(account, now=NOW).token
+    token = signing_in.open_session(account, Browser(), now=NOW, one_tap=True).token
     with browser.session_transaction() as cookie:
         cookie["_user_id"] = token
     return browser

@@ -367,7 +367,56 @@ def staff_appointment_cancelled(a: About) -> Letter:
 
 
 LETTERS: dict[Kind, Callable[[About], Letter]] = {
-    kind: globals()[kind.value] for kind in Kind if kind is not Kind.SIGN_IN_REQUESTED
+    kind: globals()[kind.value]
+    for kind in Kind
+    if kind is not Kind.SIGN_IN_REQUESTED and not kind.about_account
+}
+
+
+def factor_set(say: Speech) -> Letter:
+    _ = say.gettext
+    return Letter(
+        _("Activó la verificación en dos pasos"),
+        [
+            _(
+                "Desde ahora, para entrar al portal del consultorio se pide también un código de su"
+                " aplicación."
+            ),
+            _("Si no fue usted, avise hoy mismo a quien administra el portal."),
+        ],
+        [],
+    )
+
+
+def factor_removed(say: Speech) -> Letter:
+    _ = say.gettext
+    return Letter(
+        _("Se quitó su verificación en dos pasos"),
+        [
+            _(
+                "El consultorio quitó la aplicación con la que usted confirmaba su entrada y cerró"
+                " sus sesiones. La próxima vez que entre, active otra."
+            ),
+            _("Si no lo pidió, avise hoy mismo a quien administra el portal."),
+        ],
+        [],
+    )
+
+
+def recovery_used(say: Speech) -> Letter:
+    _ = say.gettext
+    return Letter(
+        _("Se usó uno de sus códigos de recuperación"),
+        [
+            _("Alguien entró con un código de recuperación suyo, que ya no sirve más."),
+            _("Si no fue usted, avise hoy mismo a quien administra el portal."),
+        ],
+        [],
+    )
+
+
+ACCOUNT_LETTERS: dict[Kind, Callable[[Speech], Letter]] = {
+    kind: globals()[kind.value] for kind in Kind if kind.about_account
 }
 
 
@@ -438,7 +487,9 @@ def compose(message: OutboxMessage, settings: Settings, *, now: datetime) -> Ema
         appointment.account if appointment is not None else None,
         for_staff=message.audience == "clinician",
     )
-    if appointment is None:
+    if kind.about_account:
+        letter = ACCOUNT_LETTERS[kind](say)
+    elif appointment is None:
         code = links.code(settings.secret_key, message.sign_in.nonce) if message.sign_in else ""
         letter = sign_in_requested(say, code)
     else:

@@ -28,12 +28,20 @@ class Kind(StrEnum):
     APPOINTMENT_CANCELLED = "appointment_cancelled"
     SESSION_REMINDED = "session_reminded"
     SESSION_DISPLACED = "session_displaced"
+    FACTOR_SET = "factor_set"
+    FACTOR_REMOVED = "factor_removed"
+    RECOVERY_USED = "recovery_used"
     STAFF_REQUEST_RECEIVED = "staff_request_received"
     STAFF_REQUEST_WAITING = "staff_request_waiting"
     STAFF_REQUEST_EXPIRED = "staff_request_expired"
     STAFF_OFFER_TAKEN = "staff_offer_taken"
     STAFF_OFFER_DECLINED = "staff_offer_declined"
     STAFF_APPOINTMENT_CANCELLED = "staff_appointment_cancelled"
+
+    @property
+    def about_account(self) -> bool:
+        """Not about an appointment, but about how somebody signs in."""
+        return self in (Kind.FACTOR_SET, Kind.FACTOR_REMOVED, Kind.RECOVERY_USED)
 
     @property
     def for_staff(self) -> bool:
@@ -126,6 +134,19 @@ def owe_sign_in(sign_in: SignIn, *, language: str, now: datetime) -> None:
         recipient=sign_in.email,
         language=language,
         sign_in=sign_in,
+        message_id=_message_id(),
+        created_at=now,
+        due_at=now,
+    )
+
+
+def owe_about_account(kind: Kind, account: Account, *, now: datetime) -> None:
+    """Owe somebody the news that how they sign in has changed; it carries no link to tap."""
+    OutboxMessage.create(
+        kind=kind.value,
+        audience="clinician",
+        recipient=account.email,
+        language=account.language,
         message_id=_message_id(),
         created_at=now,
         due_at=now,

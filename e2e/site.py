@@ -113,12 +113,13 @@ def running(
     *,
     now: datetime = NOW,
     prepare: Callable[[], object] = lambda: None,
+    environment: Environment = Environment.DEMO,
 ) -> Iterator[Site]:
     """A portal of its own on a free port, with `practice` loaded; it ends with the block."""
     port = free_port()
     mailbox = Mailbox()
     settings = Settings(
-        environment=Environment.DEMO,
+        environment=environment,
         data_dir=folder,
         database_url=f"sqlite:///{folder / 'citas.db'}",
         secret_key="browser-" * 6,

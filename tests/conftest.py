@@ -15,6 +15,7 @@ from booking.clock import SettableClock
 from booking.mailer import MemoryMailer
 from booking.models import Access, Account, Appointment, Client, ClientKind, Relation
 from booking.operations import signing_in
+from booking.operations.signing_in import Browser
 from booking.settings import Settings
 from tests.books import Books, PostgresqlBooks, SqliteBooks
 from tests.builders import NOW, confirmed_session
@@ -135,7 +136,7 @@ def visitor(app: Flask, clock: SettableClock) -> Callable[..., FlaskClient]:
         browser = app.test_client()
         browser.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
         if account is not None:
-            signed_in = signing_in.open_session(account, now=clock.now())
+            signed_in = signing_in.open_session(account, Browser(), now=clock.now(), one_tap=True)
             with browser.session_transaction() as cookie:
                 cookie["_user_id"] = signed_in.token
                 cookie["_fresh"] = True

@@ -66,7 +66,7 @@ from booking.operations import (
     update_account,
 )
 from booking.operations.replanning import Adjustment, Missing, change_room
-from booking.operations.signing_in import Registration
+from booking.operations.signing_in import Browser, Registration
 from booking.replanning import Allowed
 from booking.simulation.crashes import Crashed, statements
 from tests.builders import NOW, at, own_client, request, wish
@@ -451,10 +451,12 @@ def test_a_sign_in_is_used_up_only_when_somebody_is_signed_in(book_, by, every):
     code, token = links.code(SECRET, sign_in.nonce), links.token(SECRET, sign_in.nonce)
     told: dict[str, Any] = {"secret_key": SECRET, "now": LATER}
 
+    browser = Browser(cookie="b")
+
     def prove() -> object:
         if by == "code":
-            return signing_in.prove_by_code(sign_in.id, code, browser="b", **told)
-        return signing_in.prove_by_link(token, **told)
+            return signing_in.prove_by_code(sign_in.id, code, browser=browser, **told)
+        return signing_in.prove_by_link(token, browser=browser, **told)
 
     before, deaths = dump(), 0
     while WebSession.select().count() == 0:

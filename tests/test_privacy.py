@@ -21,6 +21,7 @@ from booking.models import (
 )
 from booking.operations import add_minor, add_partner, cancel, deny, erasing, signing_in
 from booking.operations.erasing import StillOpen
+from booking.operations.signing_in import Browser
 from booking.queries import person as queries
 from tests.builders import NOW, at, confirmed_session, own_client, request
 from tests.conftest import make_account
@@ -50,7 +51,7 @@ def quetzalli(app, ines, settings) -> Account:
     signing_in.ask_for_mail(EMAIL, browser="b", next_path="/citas", language="es", now=NOW)
     asked = request(account)
     deny(asked.id, version=1, actor=gateway.staff(ines), note=NOTE, now=NOW)
-    signing_in.open_session(account, now=NOW)
+    signing_in.open_session(account, Browser(), now=NOW)
     return account
 
 

@@ -1,4 +1,4 @@
-"""The operator's commands: `flask practice · worker · db · demo · serve · doctor · backup …`."""
+"""The operator's commands: `flask practice · account · worker · db · demo · serve · doctor …`."""
 
 import socket
 import threading
@@ -11,6 +11,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from booking import db, demo, fingerprint, levels, planner, practice_file, solving, tenancy, worker
 from booking.cli import processes, prove
+from booking.cli.account import account
 from booking.cli.backup import back_up, restore
 from booking.cli.doctor import doctor
 from booking.cli.history import history
@@ -32,7 +33,7 @@ demonstration = AppGroup("demo", help="A practice to try things on.")
 
 def init_app(app: Flask) -> None:
     for command in (
-        *(practice, database, demonstration, serve, work),
+        *(practice, account, database, demonstration, serve, work),
         *(doctor, back_up, restore, simulate),
         *(history, person, prove.prove),
     ):

@@ -134,13 +134,24 @@ class SignIn(BaseModel):
 
 
 class WebSession(BaseModel):
-    """Somebody is signed in on a device; ending the row ends it, whatever the cookie says."""
+    """Somebody is signed in on a device; ending the row ends it, whatever the cookie says.
+
+    Staff are half in until `cleared_at`: their address is proven, their second factor is not.
+    """
 
     token_hash = CharField(unique=True, max_length=64)
     account = ForeignKeyField(Account, on_delete="CASCADE")
+    device = CharField(default="", max_length=40)  # «Chrome·Android»; no more is kept.
     created_at = UtcDateTimeField()
     expires_at = UtcDateTimeField()
     ended_at = UtcDateTimeField(null=True)
+    cleared_at = UtcDateTimeField(null=True)
+    proved_at = UtcDateTimeField(null=True)  # When the second factor was last shown here.
 
     if TYPE_CHECKING:
         account_id: int
+
+    @property
+    def pending(self) -> bool:
+        """Whether the second factor is still to be shown before anything else."""
+        return bool(self.account.staff) and self.cleared_at is None

@@ -8,11 +8,14 @@ from booking.lifecycle import OPEN, State
 from booking.models import (
     Access,
     Account,
+    AccountEvent,
     Appointment,
     Client,
     ClientKind,
     ClientRead,
     Delivery,
+    Factor,
+    KnownDevice,
     OneTimeKey,
     OutboxMessage,
     Relation,
@@ -128,7 +131,8 @@ def _close_account(account: Account, now: datetime) -> None:
         Access.delete().where(theirs).execute()
         return
     Access.delete().where(theirs, Access.relation == Relation.GUARDIAN).execute()
-    WebSession.delete().where(WebSession.account == account).execute()
+    for kept in (WebSession, KnownDevice, Factor):
+        kept.delete().where(kept.account == account).execute()
     Account.update(
         email=_nowhere(account),
         name=f"{NOBODY} {account.id}",
@@ -158,6 +162,8 @@ def purge(*, now: datetime) -> int:
             for query in (
                 SignIn.delete().where(SignIn.expires_at < before),
                 WebSession.delete().where(WebSession.expires_at < before),
+                KnownDevice.delete().where(KnownDevice.expires_at < before),
+                AccountEvent.delete().where(AccountEvent.at < before),
                 OneTimeKey.delete().where(OneTimeKey.used_at < before),
                 ClientRead.delete().where(ClientRead.at < before),
             )

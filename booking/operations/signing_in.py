@@ -5,6 +5,8 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from peewee import Expression
+
 from booking import gateway, links, notifications
 from booking.db import transaction
 from booking.gateway import Key
@@ -13,6 +15,8 @@ from booking.models import (
     Account,
     Client,
     ClientKind,
+    Factor,
+    KnownDevice,
     Relation,
     SignIn,
     WebSession,
@@ -20,6 +24,7 @@ from booking.models import (
 
 CLIENT_MINUTES, STAFF_MINUTES = 20, 10  # How long a code is good; mail to old phones is slow.
 CLIENT_SESSION, STAFF_SESSION = timedelta(days=90), timedelta(hours=12)
+HALF_IN = timedelta(minutes=30)  # Enough to install an app, when the second factor is still due.
 MOST_TRIES = 5
 MOST_MAILS_AN_HOUR = 5
 
@@ -52,14 +57,23 @@ class Registration:
     minor_birth_date: str = ""  # ISO, or empty.
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """What a browser says of itself when somebody enters with it."""
+
+    cookie: str = ""  # Told when the mail was asked for.
+    device: str = ""  # Told when the second factor was to be remembered here.
+    name: str = ""  # «Chrome·Android».
+    demo: bool = False  # There staff may enter without a second factor, until they activate one.
+
+
 @dataclass(frozen=True, slots=True)
 class SignedIn:
     """A fresh session: the cookie's token is told once and kept only as a hash."""
 
-    account: Account
+    session: WebSession
     token: str
-    expires_at: datetime
-    next_path: str
+    next_path: str = ""
 
 
 def ask_for_mail(
@@ -120,7 +134,7 @@ def _as_json(registration: Registration) -> dict[str, object]:
 
 
 def prove_by_code(
-    sign_in_id: int, code: str, *, browser: str, secret_key: str, now: datetime
+    sign_in_id: int, code: str, *, browser: Browser, secret_key: str, now: datetime
 ) -> SignedIn:
     """The code, typed into the browser that asked for it.
 
@@ -130,7 +144,7 @@ def prove_by_code(
     """
     with transaction():
         sign_in = SignIn.get_or_none(
-            SignIn.id == sign_in_id, SignIn.browser == links.hashed(browser)
+            SignIn.id == sign_in_id, SignIn.browser == links.hashed(browser.cookie)
         )
         if sign_in is None or sign_in.tries >= MOST_TRIES:
             raise DeadLink
@@ -138,7 +152,7 @@ def prove_by_code(
             links.code(secret_key, sign_in.nonce).encode(), code.encode()
         )
         if not wrong:
-            return _consume(sign_in, now)
+            return _consume(sign_in, browser, now)
         SignIn.update(tries=SignIn.tries + 1).where(SignIn.id == sign_in.id).execute()
     raise WrongCode(MOST_TRIES - sign_in.tries - 1)
 
@@ -154,7 +168,7 @@ def is_alive(sign_in: SignIn, *, now: datetime) -> bool:
     return sign_in.used_at is None and now < sign_in.expires_at
 
 
-def prove_by_link(token: str, *, secret_key: str, now: datetime) -> SignedIn:
+def prove_by_link(token: str, *, browser: Browser, secret_key: str, now: datetime) -> SignedIn:
     """The link, in whichever browser the mail was read.
 
     Raises:
@@ -164,10 +178,10 @@ def prove_by_link(token: str, *, secret_key: str, now: datetime) -> SignedIn:
         sign_in = find(token, secret_key=secret_key)
         if sign_in is None:
             raise DeadLink
-        return _consume(sign_in, now)
+        return _consume(sign_in, browser, now)
 
 
-def _consume(sign_in: SignIn, now: datetime) -> SignedIn:
+def _consume(sign_in: SignIn, browser: Browser, now: datetime) -> SignedIn:
     used = (
         SignIn.update(used_at=now)
         .where(SignIn.id == sign_in.id, SignIn.used_at.is_null(), SignIn.expires_at > now)
@@ -180,24 +194,58 @@ def _consume(sign_in: SignIn, now: datetime) -> SignedIn:
         account = _register(Registration(**sign_in.registration), now)
     if account is None or account.disabled_at is not None:
         raise DeadLink
-    return open_session(account, next_path=sign_in.next_path, now=now)
+    return open_session(account, browser, next_path=sign_in.next_path, now=now)
 
 
-def open_session(account: Account, *, now: datetime, next_path: str = "") -> SignedIn:
-    """Sign somebody in on one device."""
+def open_session(
+    account: Account,
+    browser: Browser,
+    *,
+    now: datetime,
+    next_path: str = "",
+    one_tap: bool = False,
+) -> SignedIn:
+    """Sign somebody in on one device; staff half, unless no second factor is due there.
+
+    It never is for one tap in the demo, where a visitor may have activated one.
+    """
     token = secrets.token_urlsafe(32)
-    expires_at = now + (STAFF_SESSION if account.staff else CLIENT_SESSION)
-    WebSession.create(
-        token_hash=links.hashed(token), account=account, created_at=now, expires_at=expires_at
+    cleared = account.staff and (one_tap or _needs_no_factor(account, browser, now))
+    if account.staff:
+        expires_at = now + (STAFF_SESSION if cleared else HALF_IN)
+    else:
+        expires_at = now + CLIENT_SESSION
+    session = WebSession.create(
+        token_hash=links.hashed(token),
+        account=account,
+        device=browser.name,
+        created_at=now,
+        expires_at=expires_at,
+        cleared_at=now if cleared else None,
     )
-    return SignedIn(account, token, expires_at, next_path)
+    return SignedIn(session, token, next_path)
 
 
-def account_of_session(token: str, *, now: datetime) -> Account | None:
-    """Who is signed in with this token, if anybody still is."""
-    found: Account | None = (
-        Account.select()
-        .join(WebSession)
+def _needs_no_factor(account: Account, browser: Browser, now: datetime) -> bool:
+    if browser.demo and not Factor.select().where(Factor.account == account).exists():
+        return True
+    known: bool = (
+        KnownDevice.select()
+        .where(
+            KnownDevice.account == account,
+            KnownDevice.token_hash == links.hashed(browser.device),
+            KnownDevice.expires_at > now,
+        )
+        .exists()
+    )
+    return known
+
+
+def session_of(token: str, *, now: datetime) -> WebSession | None:
+    """The session that this token opens, with its account, while it lasts."""
+    found: WebSession | None = (
+        WebSession.select(WebSession, Account)
+        .join(Account)
         .where(
             WebSession.token_hash == links.hashed(token),
             WebSession.ended_at.is_null(),
@@ -209,14 +257,40 @@ def account_of_session(token: str, *, now: datetime) -> Account | None:
     return found
 
 
-def sign_out(token: str, *, now: datetime, everywhere: bool = False) -> None:
-    """End this session, or all of the account's."""
+def sign_out(session: WebSession, *, now: datetime) -> None:
+    """End this session."""
     with transaction():
-        this = WebSession.token_hash == links.hashed(token)
-        if everywhere:
-            account = WebSession.select(WebSession.account).where(this)
-            this = WebSession.account.in_(account)
-        WebSession.update(ended_at=now).where(this, WebSession.ended_at.is_null()).execute()
+        _end(WebSession.id == session.id, now)
+
+
+def sign_out_everywhere(account: Account, *, now: datetime, but: WebSession | None = None) -> None:
+    """End all sessions of an account, or all but one, and forget the devices that it trusts."""
+    with transaction():
+        end_all(account, now=now, but=but)
+
+
+def end_all(account: Account, *, now: datetime, but: WebSession | None = None) -> None:
+    """The same, in the caller's transaction."""
+    theirs = WebSession.account == account
+    _end(theirs if but is None else theirs & (WebSession.id != but.id), now)
+    KnownDevice.delete().where(KnownDevice.account == account).execute()
+
+
+def open_sessions(account: Account, *, now: datetime) -> list[WebSession]:
+    """Where an account is signed in, the newest first."""
+    return list(
+        WebSession.select()
+        .where(
+            WebSession.account == account,
+            WebSession.ended_at.is_null(),
+            WebSession.expires_at > now,
+        )
+        .order_by(WebSession.created_at.desc(), WebSession.id.desc())
+    )
+
+
+def _end(which: Expression, now: datetime) -> None:
+    WebSession.update(ended_at=now).where(which, WebSession.ended_at.is_null()).execute()
 
 
 def _register(registration: Registration, now: datetime) -> Account:

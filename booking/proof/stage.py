@@ -13,6 +13,7 @@ from booking.db import transaction
 from booking.gateway import Actor
 from booking.models import Access, Account, Client, Relation
 from booking.operations import signing_in
+from booking.operations.signing_in import Browser
 from booking.proof import book, times
 from booking.proof.outcome import Finding
 from booking.proof.post_office import PostOffice
@@ -94,7 +95,10 @@ class Stage:
             return gateway.staff(account), self._browser_of(account)
 
     def _browser_of(self, account: Account) -> Visitor:
-        token = signing_in.open_session(account, now=self.clock.now()).token
+        # A throw-away book has no second factors to show.
+        token = signing_in.open_session(
+            account, Browser(), now=self.clock.now(), one_tap=True
+        ).token
         return Visitor(self.port, self._signer(self.settings.secret_key, token))
 
     def serve(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from booking.models import (
     Access,
     Account,
+    AccountEvent,
     Appointment,
     Client,
     ClientKind,
@@ -147,10 +148,20 @@ def _account(account: Account) -> dict[str, Any]:
             for s in SignIn.select().where(SignIn.account == account).order_by(SignIn.id)
         ],
         "sesiones": [
-            {"desde": _iso(s.created_at), "hasta": _iso(s.ended_at or s.expires_at)}
+            {
+                "desde": _iso(s.created_at),
+                "hasta": _iso(s.ended_at or s.expires_at),
+                "dispositivo": s.device,
+            }
             for s in WebSession.select()
             .where(WebSession.account == account)
             .order_by(WebSession.id)
+        ],
+        "seguridad": [
+            {"que": e.event, "cuando": _iso(e.at)}
+            for e in AccountEvent.select()
+            .where(AccountEvent.account == account)
+            .order_by(AccountEvent.id)
         ],
     }
 

@@ -21,6 +21,7 @@ from booking.models import (
     BlockedTime,
     Client,
     Clinician,
+    Factor,
     History,
     Location,
     Modality,
@@ -485,3 +486,14 @@ def appointments_of(
     found = list(rows.order_by(Appointment.starts_at.desc(), Appointment.id).limit(MOST_ROWS))
     upcoming = [a for a in found if a.status in OPEN and (a.ends_at > now or a.answer_by)]
     return upcoming[::-1], [a for a in found if a not in upcoming and a.status is not State.MOVED]
+
+
+def team() -> list[tuple[Account, Factor | None]]:
+    """The practice's own accounts, each with its second factor."""
+    factors = {factor.account_id: factor for factor in Factor.select()}
+    staff = (
+        Account.select()
+        .where(Account.manager | Account.clinician.is_null(False), Account.disabled_at.is_null())
+        .order_by(Account.name, Account.id)
+    )
+    return [(account, factors.get(account.id)) for account in staff]

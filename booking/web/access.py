@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
+import flask
 from flask import Flask, abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import UserMixin, current_user, login_user, logout_user
 
 from booking import gateway
 from booking.gateway import Actor
-from booking.models import Account
-from booking.operations import signing_in
+from booking.models import Account, WebSession
+from booking.operations import second_factor, signing_in
 from booking.operations.signing_in import SignedIn
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -22,8 +23,10 @@ class For(StrEnum):
     """Whom a view answers."""
 
     PUBLIC = "public"
+    HALF_IN = "half_in"  # Staff who proved an address; the second factor may still be due.
     CLIENT = "client"  # Anybody signed in; rows are scoped to the account.
     STAFF = "staff"  # Clinicians and managers; to all others there is no such page.
+    MANAGER = "manager"  # Not even to other staff is there such a page.
     DEMO = "demo"  # Anybody, but registered in the demo only.
 
 
@@ -70,6 +73,11 @@ RECORD = Thing(kind="record", parameter="client_id", open_to=frozenset({Tie.MANA
 AGENDA = Thing(kind="clinician", parameter="profesional", open_to=CARE)
 BLOCKED_TIME = Thing(kind="blocked", parameter="blocked_id", open_to=CARE)
 REPLAN = Thing(kind="replan", parameter="replan_id", open_to=CARE)
+# Two lists that say by themselves what there is.
+OWN_SESSION = Thing(
+    kind="session", parameter="sesion", open_to=frozenset({Tie.HOLDER}), refused=303
+)
+MEMBER = Thing(kind="account", parameter="cuenta", open_to=frozenset({Tie.MANAGER}), refused=303)
 REPLAN_ROW = Thing(kind="replan_row", parameter="fila", open_to=CARE, refused=422)
 # Whoever is signed in with the address goes straight on, even when the link is dead.
 SIGN_IN_LINK = Thing(kind="link", parameter="token", open_to=ANYBODY | {Tie.HOLDER}, refused=410)
@@ -81,8 +89,9 @@ PERSONA = Thing(kind="persona", parameter="who", open_to=ANYBODY)
 class User(UserMixin):  # type: ignore[misc]
     """An account, signed in on a device; the cookie names the session, not the account."""
 
-    def __init__(self, account: Account, token: str) -> None:
-        self.account, self.token = account, token
+    def __init__(self, session: WebSession, token: str) -> None:
+        self.session, self.token = session, token
+        self.account: Account = session.account
 
     def get_id(self) -> str:
         return self.token
@@ -97,8 +106,10 @@ def _declare(audience: For) -> Callable[[View], View]:
 
 
 public = _declare(For.PUBLIC)
+for_half_in = _declare(For.HALF_IN)
 for_client = _declare(For.CLIENT)
 for_staff = _declare(For.STAFF)
+for_manager = _declare(For.MANAGER)
 for_demo = _declare(For.DEMO)
 
 
@@ -110,6 +121,12 @@ def of(*things: Thing) -> Callable[[View], View]:
         return view
 
     return wrap
+
+
+def dangerous(view: View) -> View:
+    """Declare that staff must have shown their second factor just now."""
+    view.dangerous = True  # type: ignore[attr-defined]
+    return view
 
 
 def init_app(app: Flask) -> None:
@@ -149,8 +166,8 @@ def things_of(app: Flask, endpoint: str) -> tuple[Thing, ...]:
 
 
 def load_user(token: str) -> User | None:
-    account = signing_in.account_of_session(token, now=g.now)
-    return None if account is None else User(account, token)
+    session = signing_in.session_of(token, now=g.now)
+    return None if session is None else User(session, token)
 
 
 def _guard() -> ResponseReturnValue | None:
@@ -160,9 +177,24 @@ def _guard() -> ResponseReturnValue | None:
         return None
     if not current_user.is_authenticated:
         return redirect(url_for("portal.sign_in", sig=return_path()), 303)
-    if audience is For.STAFF and not account().staff:
+    if audience in (For.HALF_IN, For.STAFF, For.MANAGER) and not account().staff:
         abort(404)
+    if audience is For.MANAGER and not account().manager:
+        abort(404)
+    if audience is For.HALF_IN:
+        return None
+    if session().pending:
+        return redirect(url_for("second_factor.show", sig=return_path()), 303)
+    if getattr(view, "dangerous", False) and _must_show_factor():
+        return redirect(url_for("second_factor.show", sig=return_path()), 303)
     return None
+
+
+def _must_show_factor() -> bool:
+    """Whether staff have a factor (in the demo they may do without) and have not just shown it."""
+    if not account().staff or second_factor.is_fresh(session(), now=g.now):
+        return False
+    return second_factor.of(account()) is not None
 
 
 def return_path() -> str:
@@ -179,8 +211,17 @@ def account() -> Account:
     return found
 
 
+def session() -> WebSession:
+    """The session behind this browser's cookie."""
+    found: WebSession = current_user.session
+    return found
+
+
 def account_or_none() -> Account | None:
-    return account() if current_user and current_user.is_authenticated else None
+    """The account, if somebody is signed in and all the way in."""
+    if not current_user or not current_user.is_authenticated or session().pending:
+        return None
+    return account()
 
 
 def staff_actor() -> Actor:
@@ -190,13 +231,14 @@ def staff_actor() -> Actor:
 
 def enter(signed_in: SignedIn) -> None:
     """Give this browser the session's cookie."""
-    from flask import session
-
-    session.permanent = True
-    login_user(User(signed_in.account, signed_in.token), force=True)
+    flask.session.permanent = True
+    login_user(User(signed_in.session, signed_in.token), force=True)
 
 
 def leave(*, everywhere: bool = False) -> None:
-    """End the session behind this browser's cookie."""
-    signing_in.sign_out(current_user.token, now=g.now, everywhere=everywhere)
+    """End the session behind this browser's cookie, or all of the account's."""
+    if everywhere:
+        signing_in.sign_out_everywhere(account(), now=g.now)
+    else:
+        signing_in.sign_out(session(), now=g.now)
     logout_user()

@@ -28,6 +28,7 @@ from booking.web.access import (
     CLIENT,
     RECORD,
     account,
+    dangerous,
     for_staff,
     of,
     staff_actor,
@@ -99,6 +100,7 @@ def show(client_id: int) -> ResponseReturnValue:
 
 @bp.get("/<int:client_id>/datos.json")
 @for_staff
+@dangerous
 @of(RECORD)
 def export(client_id: int) -> ResponseReturnValue:
     """A person's data as a file, for the manager to hand over."""
@@ -107,6 +109,7 @@ def export(client_id: int) -> ResponseReturnValue:
 
 @bp.route("/<int:client_id>/borrar", methods=["GET", "POST"])
 @for_staff
+@dangerous
 @of(RECORD)
 def erase(client_id: int) -> ResponseReturnValue:
     person, form, pending = _person(client_id), Form(), []

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from booking import demo
 from booking.mailer import FolderMailer
 from booking.operations import signing_in
-from booking.web import access
+from booking.web import access, devices
 from booking.web.access import FILE, MAIL, PERSONA, for_demo, of
 from booking.web.fragments import render, see_other
 from booking.web.urls import now
@@ -24,7 +24,7 @@ def enter(who: str) -> ResponseReturnValue:
     client, clinician = demo.people()
     account = client if who == "cliente" else clinician
     if request.method == "POST":
-        access.enter(signing_in.open_session(account, now=now()))
+        access.enter(signing_in.open_session(account, devices.browser(), now=now(), one_tap=True))
         return see_other(url_for("portal.index"))
     return render("demo/enter.html", who=account)
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import apsw
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from peewee import DatabaseError, InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException
 
@@ -15,8 +16,10 @@ from booking import availability, levels
 from booking.gateway import ChangedMeanwhile, KeyReused, NotYours
 from booking.levels import DatabaseIsNewer
 from booking.lifecycle import IllegalTransition
+from booking.operations.limits import TooOften
+from booking.operations.second_factor import SessionGone
 from booking.web.access import return_path
-from booking.web.fragments import render
+from booking.web.fragments import render, see_other
 from booking.web.urls import now
 
 log = logging.getLogger(__name__)
@@ -41,6 +44,9 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ChangedMeanwhile, lambda _error: problem(409))
     app.register_error_handler(IllegalTransition, lambda _error: problem(409))
     app.register_error_handler(KeyReused, lambda _error: problem(422))
+    app.register_error_handler(TooOften, _too_often)
+    # The door leads on whoever a first tap let in already.
+    app.register_error_handler(SessionGone, lambda _error: see_other(url_for("portal.index")))
     app.register_error_handler(OverflowError, lambda _error: problem(404))  # No row has such an id.
     for fault in (OperationalError, InterfaceError, apsw.Error, DatabaseIsNewer):
         app.register_error_handler(fault, _unavailable)
@@ -114,6 +120,21 @@ def _http(error: HTTPException) -> Response:
     response = problem(error.code or 500)
     if error.code == 405:
         response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ["GET"])
+    return response
+
+
+def _too_often(error: TooOften) -> Response:
+    minutes = -(-error.seconds // 60)
+    response = problem(
+        429,
+        advice=ngettext(
+            "Por seguridad, espere %(n)s minuto e inténtelo de nuevo.",
+            "Por seguridad, espere %(n)s minutos e inténtelo de nuevo.",
+            minutes,
+            n=minutes,
+        ),
+    )
+    response.headers["Retry-After"] = str(error.seconds)
     return response
 
 

@@ -20,8 +20,13 @@ from booking.operations.signing_in import (
     TooManyMails,
     WrongCode,
 )
-from booking.web import access
-from booking.web.access import SIGN_IN_LINK, account_or_none, for_client, of, public
+from booking.web import access, devices
+from booking.web.access import (
+    SIGN_IN_LINK,
+    account_or_none,
+    of,
+    public,
+)
 from booking.web.errors import problem
 from booking.web.forms import Form, key
 from booking.web.fragments import render, see_other
@@ -158,7 +163,7 @@ def code() -> ResponseReturnValue:
                 signing_in.prove_by_code(
                     sign_in.id,
                     digits,
-                    browser=request.cookies.get(BROWSER_COOKIE, ""),
+                    browser=devices.browser(cookie=request.cookies.get(BROWSER_COOKIE, "")),
                     secret_key=settings().secret_key,
                     now=now(),
                 )
@@ -200,7 +205,9 @@ def link(token: str) -> ResponseReturnValue:
     if request.method == "POST":
         try:
             return _enter(
-                signing_in.prove_by_link(token, secret_key=settings().secret_key, now=now())
+                signing_in.prove_by_link(
+                    token, browser=devices.browser(), secret_key=settings().secret_key, now=now()
+                )
             )
         except DeadLink:
             return _dead_link()
@@ -222,15 +229,15 @@ def _enter(signed_in: SignedIn) -> Response:
 
 
 def _home() -> str:
-    account = account_or_none()
-    staff = account is not None and account.staff
+    staff = current_user.is_authenticated and access.account().staff
     return url_for("requests.inbox" if staff else "appointments.index")
 
 
 @bp.post("/salir")
-@for_client
+@public
 def sign_out() -> ResponseReturnValue:
-    access.leave(everywhere="todos" in request.form)
+    if current_user.is_authenticated:
+        access.leave(everywhere="todos" in request.form)
     return see_other(url_for("portal.index"))
 
 

@@ -38,9 +38,10 @@ NOBODYS = 999_999
 
 CLIENTS = ("holder", "guardian", "partner", "other client")
 STAFF = ("clinician", "other clinician", "manager")
+HALF_IN = "half in"  # Inés, who has not shown her second factor.
 # Their cookies look like somebody's, but they are nobody's any more.
 SHUT_OUT = ("anonymous", "disabled", "ended session", "expired session")
-EVERYBODY = dict.fromkeys([*CLIENTS, *STAFF, *SHUT_OUT], Tie.BEARER)
+EVERYBODY = dict.fromkeys([*CLIENTS, *STAFF, HALF_IN, *SHUT_OUT], Tie.BEARER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def gather(app: Flask, clock: SettableClock, visitor: Callable[..., FlaskClient]
     }
     objects |= _absences(accounts, clock)
     browsers = _browsers(accounts, visitor)
+    objects |= {"session": _web_sessions(accounts), "account": _members(accounts)}
     return Cast({who: _steadfast(app, browser) for who, browser in browsers.items()}, objects)
 
 
@@ -259,17 +261,32 @@ def _absences(accounts: dict[str, Account], clock: SettableClock) -> dict[str, l
     }
 
 
+def _web_sessions(accounts: dict[str, Account]) -> list[Object]:
+    """The sign-ins of everybody who is not shut out, each its holder's own."""
+    own = {account.id: who for who, account in accounts.items() if who not in SHUT_OUT}
+    rows = WebSession.select().where(WebSession.account.in_(list(own)))
+    found = [Object({"sesion": row.id}, {own[row.account_id]: Tie.HOLDER}) for row in rows]
+    return [*found, Object({"sesion": NOBODYS}, exists=False)]
+
+
+def _members(accounts: dict[str, Account]) -> list[Object]:
+    """The accounts of the staff, whose lost telephones are the manager's business."""
+    found = [Object({"cuenta": accounts[who].id}, {"manager": Tie.MANAGER}) for who in STAFF]
+    return [*found, Object({"cuenta": NOBODYS}, exists=False)]
+
+
 def _browsers(
     accounts: dict[str, Account], visitor: Callable[..., FlaskClient]
 ) -> dict[str, FlaskClient]:
     """A browser for each of the cast; some of their cookies are worth nothing any more."""
     found = {who: visitor(account) for who, account in accounts.items()}
     Account.update(disabled_at=NOW).where(Account.id == accounts["disabled"].id).execute()
-    for who, column, then in (
-        ("ended session", WebSession.ended_at, NOW),
-        ("expired session", WebSession.expires_at, NOW),
+    for who, whose, column, then in (
+        (HALF_IN, "clinician", WebSession.cleared_at, None),
+        ("ended session", "holder", WebSession.ended_at, NOW),
+        ("expired session", "holder", WebSession.expires_at, NOW),
     ):
-        found[who] = visitor(accounts["holder"])
+        found[who] = visitor(accounts[whose])
         newest = WebSession.select(fn.MAX(WebSession.id)).scalar()
         WebSession.update({column: then}).where(WebSession.id == newest).execute()
     return found | {"anonymous": visitor()}

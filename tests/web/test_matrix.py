@@ -17,10 +17,15 @@ from booking.models import Appointment, BlockedTime, Client
 from booking.operations import agenda, replanning
 from booking.queries import staff as queries
 from booking.web.access import For, Thing, audience_of, things_of
-from tests.web.cast import SHUT_OUT, STAFF, Cast, Object, gather
+from tests.web.cast import HALF_IN, SHUT_OUT, STAFF, Cast, Object, gather
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 WITHOUT_THINGS = Object({})
+LET_IN = {
+    For.HALF_IN: (*STAFF, HALF_IN),
+    For.STAFF: (*STAFF, HALF_IN),
+    For.MANAGER: ("manager",),
+}
 
 
 @pytest.fixture
@@ -69,10 +74,12 @@ def refusal(app: Flask, cell: Cell) -> int | None:
     audience = audience_of(app, cell.rule.endpoint)
     if cell.method not in (cell.rule.methods or ()):
         return 405
-    if audience in (For.CLIENT, For.STAFF) and cell.who in SHUT_OUT:
+    if audience not in (For.PUBLIC, For.DEMO) and cell.who in SHUT_OUT:
         return 303
-    if audience is For.STAFF and cell.who not in STAFF:
+    if audience in LET_IN and cell.who not in LET_IN[audience]:
         return 404
+    if audience in (For.CLIENT, For.STAFF) and cell.who == HALF_IN:
+        return 303
     thing = about(app, cell.rule)
     if cell.method == "OPTIONS" or thing is None:
         return None
@@ -97,11 +104,12 @@ ALLOWED = {200, 302, 303, 409, 410, 422}
 
 def judged(cell: Cell, answer: TestResponse, refused: int | None) -> str:
     """What is wrong with an answer, or nothing."""
-    to_sign_in = (answer.location or "").startswith("/entrar?sig=")
+    door = "/segundo-paso?sig=" if cell.who == HALF_IN else "/entrar?sig="
+    to_the_door = (answer.location or "").startswith(door)
     if refused is None:
-        right = answer.status_code in ALLOWED and not to_sign_in
+        right = answer.status_code in ALLOWED and not to_the_door
     elif refused == 303:
-        right = answer.status_code == 303 and to_sign_in
+        right = answer.status_code == 303 and to_the_door
     else:
         right = answer.status_code == refused
     return "" if right else f"{cell}: {answer.status}, not {refused or 'allowed'}"
@@ -121,7 +129,7 @@ def wrong(app: Flask, cast: Cast, chosen: Iterator[Cell]) -> list[str]:
     for cell in chosen:
         refused, answer = refusal(app, cell), ask(cast.people[cell.who], cell)
         found.append(judged(cell, answer, refused))
-        if refused is not None and about(app, cell.rule) and cell.who not in SHUT_OUT:
+        if refused is not None and about(app, cell.rule) and cell.who not in (HALF_IN, *SHUT_OUT):
             group = missing if not cell.thing.exists else foreign
             key = (cell.rule.rule, cell.method, cell.who)
             group.setdefault(key, []).append((cell, anonymised(answer.text)))

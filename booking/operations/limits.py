@@ -1,0 +1,59 @@
+"""How often is too often: every use is a row, so that all processes count together."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from booking import links
+from booking.models import Attempt
+
+
+class Limited(StrEnum):
+    """What is limited."""
+
+    FACTOR = "factor"  # Codes of the second factor, by account.
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many within so long; whoever has had them waits until the oldest is that old."""
+
+    most: int
+    within: timedelta
+
+
+LIMITS = {Limited.FACTOR: Limit(5, timedelta(minutes=15))}
+KEPT = max(limit.within for limit in LIMITS.values())
+
+
+class TooOften(Exception):
+    """The limit is reached; `wait` is how long until the next try counts."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(wait)
+        self.wait = wait
+
+    @property
+    def seconds(self) -> int:
+        return max(1, int(self.wait.total_seconds()))
+
+
+def spend(kind: Limited, subject: object, *, now: datetime) -> int:
+    """Count one use, in the caller's transaction, and forget the old ones; how many are left.
+
+    Raises:
+        TooOften: there were none left; nothing is counted then.
+    """
+    limit = LIMITS[kind]
+    name = links.hashed(f"{kind}:{subject}")
+    recent = list(
+        Attempt.select()
+        .where(Attempt.kind == kind, Attempt.subject == name, Attempt.at > now - limit.within)
+        .order_by(Attempt.at.desc(), Attempt.id.desc())
+        .limit(limit.most)
+    )
+    if len(recent) == limit.most:
+        raise TooOften(recent[-1].at + limit.within - now)
+    Attempt.delete().where(Attempt.at <= now - KEPT).execute()
+    Attempt.create(kind=kind.value, subject=name, at=now)
+    return limit.most - len(recent) - 1

@@ -1,0 +1,61 @@
+"""What a browser tells about itself: no more than its owner needs to know it again in a list."""
+
+from flask import Response, request
+from flask_babel import gettext as _
+
+from booking.operations.second_factor import REMEMBERED
+from booking.operations.signing_in import Browser
+from booking.web.urls import settings
+
+# The first that is in the user agent's text: most of them also name those further down.
+BROWSERS = (
+    ("Edg", "Edge"), ("OPR", "Opera"), ("SamsungBrowser", "Samsung"),
+    ("Firefox", "Firefox"), ("FxiOS", "Firefox"), ("CriOS", "Chrome"), ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+)  # fmt: skip
+SYSTEMS = (
+    ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"),
+    ("CrOS", "ChromeOS"), ("Macintosh", "Mac"), ("Linux", "Linux"),
+)  # fmt: skip
+
+
+def browser(*, cookie: str = "") -> Browser:
+    """The browser of this request."""
+    return Browser(
+        cookie=cookie,
+        device=request.cookies.get(cookie_name(), ""),
+        name=_name(request.user_agent.string),
+        demo=settings().demo,
+    )
+
+
+def _name(user_agent: str) -> str:
+    names = [
+        next((name for mark, name in known if mark in user_agent), "")
+        for known in (BROWSERS, SYSTEMS)
+    ]
+    return "·".join(names) if any(names) else ""
+
+
+def words(name: str) -> str:
+    """«Chrome en Android»."""
+    program, _dot, system = name.partition("·")
+    if program and system:
+        return _("%(browser)s en %(system)s", browser=program, system=system)
+    return program or system or _("Navegador desconocido")
+
+
+def remember(response: Response, token: str) -> None:
+    """Let this browser be known again, for as long as the second factor is remembered on it."""
+    response.set_cookie(
+        cookie_name(),
+        token,
+        max_age=int(REMEMBERED.total_seconds()),
+        httponly=True,
+        samesite="Lax",
+        secure=settings().secure,
+    )
+
+
+def cookie_name() -> str:
+    return "__Host-dispositivo" if settings().secure else "dispositivo"
