@@ -6,6 +6,7 @@ from flask import Flask
 from flask_compress import Compress
 from flask_login import LoginManager
 from htmx_flask import Htmx
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from booking import cli, db
 from booking.clock import Clock, SystemClock
@@ -51,6 +52,10 @@ def create_app(
         COMPRESS_MIN_SIZE=200,
         COMPRESS_BR_LEVEL=5,
     )
+    if settings.trusted_proxies:  # Only who is asking; names and schemes come from the settings.
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0
+        )
     app.extensions["settings"] = settings
     app.extensions["clock"] = clock or SystemClock()
     app.extensions["mailer"] = mailer or (

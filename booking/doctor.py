@@ -456,6 +456,16 @@ def _surroundings(settings: Settings, now: datetime) -> Iterator[Finding]:
         f"Los enlaces llevan a {settings.base_url}, sin HTTPS" if local else "",
         bad=Verdict.REMARK if settings.demo else Verdict.WRONG,
     )
+    unseen = settings.secure and not settings.trusted_proxies
+    yield _line(
+        "red",
+        "Los límites cuentan por la dirección de red de quien pide",
+        "Si delante hay un servidor que da HTTPS, diga APP_TRUSTED_PROXIES=1: sin eso no hay"
+        " límites por dirección de red"
+        if unseen
+        else "",
+        bad=Verdict.REMARK,
+    )
     yield _backup(settings, now)
 
 

@@ -415,6 +415,20 @@ def recovery_used(say: Speech) -> Letter:
     )
 
 
+def sign_in_unknown(say: Speech) -> Letter:
+    _ = say.gettext
+    return Letter(
+        _("No hay una cuenta con este correo"),
+        [
+            _("Alguien, quizá usted, quiso entrar al portal con este correo."),
+            _("Si ya es cliente, quizá se registró con otro: pruebe con ese. Si no, regístrese."),
+            _("Si usted no pidió entrar, no haga nada."),
+        ],
+        [],
+        _("Registrarme"),
+    )
+
+
 ACCOUNT_LETTERS: dict[Kind, Callable[[Speech], Letter]] = {
     kind: globals()[kind.value] for kind in Kind if kind.about_account
 }
@@ -543,6 +557,8 @@ def _about(
 
 
 def _url(message: OutboxMessage, settings: Settings) -> str:
+    if message.kind == Kind.SIGN_IN_UNKNOWN:
+        return f"{settings.base_url}/registro"
     if message.sign_in is not None:
         token = links.token(settings.secret_key, message.sign_in.nonce)
         return f"{settings.base_url}/entrar/{token}"

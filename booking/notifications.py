@@ -15,6 +15,7 @@ class Kind(StrEnum):
     """Every message; each has a function of the same name in `letters`."""
 
     SIGN_IN_REQUESTED = "sign_in_requested"
+    SIGN_IN_UNKNOWN = "sign_in_unknown"
     REQUEST_RECEIVED = "request_received"
     REQUEST_EXPIRED = "request_expired"
     REQUEST_ACCEPTED = "request_accepted"
@@ -41,12 +42,16 @@ class Kind(StrEnum):
     @property
     def about_account(self) -> bool:
         """Not about an appointment, but about how somebody signs in."""
-        return self in (Kind.FACTOR_SET, Kind.FACTOR_REMOVED, Kind.RECOVERY_USED)
+        return self in _ABOUT_ACCOUNT
 
     @property
     def for_staff(self) -> bool:
         return self.value.startswith("staff_")
 
+
+_ABOUT_ACCOUNT = frozenset(
+    {Kind.SIGN_IN_UNKNOWN, Kind.FACTOR_SET, Kind.FACTOR_REMOVED, Kind.RECOVERY_USED}
+)
 
 # What a message announces must hold when it leaves: the seconds in which a decision can be
 # undone, or a mail server that was down for an hour, may have made it old news, and an invitation
@@ -126,10 +131,10 @@ def recall(message: OutboxMessage, appointment: Appointment) -> None:
     appointment.location = told["location"]
 
 
-def owe_sign_in(sign_in: SignIn, *, language: str, now: datetime) -> None:
-    """Owe the mail with code and link."""
+def owe_sign_in(sign_in: SignIn, kind: Kind, *, language: str, now: datetime) -> None:
+    """Owe the answer to somebody who wants to enter: code and link, if we know the address."""
     OutboxMessage.create(
-        kind=Kind.SIGN_IN_REQUESTED.value,
+        kind=kind.value,
         audience="client",
         recipient=sign_in.email,
         language=language,

@@ -32,6 +32,7 @@ class Settings:
     base_url: str
     smtp_url: str | None = None
     mail_from: str = "citas@localhost"
+    trusted_proxies: int = 0  # How many of ours stand in front, each adding to X-Forwarded-For.
 
     @property
     def demo(self) -> bool:
@@ -74,6 +75,7 @@ class Settings:
             "APP_BASE_URL": self.base_url,
             "APP_SMTP_URL": self.smtp_url,
             "APP_MAIL_FROM": self.mail_from,
+            "APP_TRUSTED_PROXIES": str(self.trusted_proxies),
         }
         inherited = {name: value for name, value in os.environ.items() if name not in told}
         return inherited | {name: value for name, value in told.items() if value is not None}
@@ -98,6 +100,7 @@ class Settings:
             base_url=environ.get("APP_BASE_URL", "http://127.0.0.1:8000").rstrip("/"),
             smtp_url=environ.get("APP_SMTP_URL"),
             mail_from=environ.get("APP_MAIL_FROM", "citas@localhost"),
+            trusted_proxies=_count(environ.get("APP_TRUSTED_PROXIES", "0")),
         )
         settings._refuse_what_cannot_work()
         if environment is Environment.PRODUCTION:
@@ -139,3 +142,9 @@ class Settings:
             )
         if not self.secure:
             raise InvalidSettings("En producción APP_BASE_URL debe empezar por https://.")
+
+
+def _count(text: str) -> int:
+    if text not in ("0", "1", "2", "3"):
+        raise InvalidSettings("APP_TRUSTED_PROXIES debe ser un número del 0 al 3.")
+    return int(text)

@@ -239,6 +239,8 @@ def test_a_weak_secret_and_an_open_address_are_remarks_in_the_demonstration_only
     proper = replace(
         production, secret_key="Zq8vXn2LrT5wYb7KdM4cJh9PgFs1AeUo", base_url="https://citas.example"
     )
+    assert not_fine(doctor.examine(proper, now=NOW)) == {("red", "aviso")}
+    proper = replace(proper, trusted_proxies=1)
     assert not_fine(doctor.examine(proper, now=NOW)) == set()
 
 

@@ -44,6 +44,7 @@ UNDO = timedelta(seconds=31)
 SECRETS = ("individual", "Inés", "Peña Ordóñez", "Psic", "congreso")
 SUBJECTS = {
     Kind.SIGN_IN_REQUESTED: "Su código para entrar",
+    Kind.SIGN_IN_UNKNOWN: "No hay una cuenta con este correo",
     Kind.REQUEST_RECEIVED: "Recibimos su solicitud",
     Kind.REQUEST_EXPIRED: "No pudimos responder a tiempo",
     Kind.REQUEST_ACCEPTED: "Su cita está confirmada",

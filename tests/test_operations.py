@@ -53,6 +53,7 @@ from booking.operations import (
     undo,
 )
 from booking.operations.deciding import OffersOverlap, TooLateToUndo
+from booking.operations.limits import LIMITS, Limited, TooOften
 from booking.operations.requesting import (
     AlreadyMoving,
     NotAllowed,
@@ -301,6 +302,16 @@ def test_an_account_waits_for_three_answers_at_most(ana, ines):
         request(ana, at(8, 9))
     accepted(first, ines)
     request(ana, at(8, 9))
+
+
+def test_asking_and_withdrawing_again_and_again_is_slowed_down(ana):
+    """ASVS 2.4.1: each request mails the clinician, who may not be flooded with them."""
+    most = LIMITS[Limited.REQUEST].most
+    for _ in range(most):
+        cancel(request(ana, at(3, 9)).id, account=ana, now=NOW)
+    with refused(TooOften):
+        request(ana, at(3, 9))
+    request(make_account("Nora", "nora@example.com"), at(3, 9))
 
 
 def test_a_service_is_for_whom_it_is_meant(ana):

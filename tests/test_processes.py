@@ -6,9 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
+
+from booking.operations.limits import LIMITS, Limited
+from booking.proof.processes import Child, free_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,6 +46,34 @@ def serving(db, settings):
     server.terminate()
     server.stderr.read()
     server.wait(timeout=30)
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "1")], ids=["alone", "workers"])
+def test_behind_a_proxy_limits_are_the_visitors_and_cannot_be_dodged(db, settings, workers):
+    """What the visitor made up stands to the left of what the proxy saw (RFC 7239, 5.2)."""
+    settings = replace(settings, trusted_proxies=1)
+    port, most = free_port(), LIMITS[Limited.NETWORK].most
+    command = (sys.executable, "-m", "flask", "--app", "app", "serve", "--port", str(port))
+    server = Child((*command, *workers), settings, settings.data_dir / "serve.log")
+
+    def ask_from(address: str, number: int) -> int:
+        headers = {"X-Forwarded-For": address, "Sec-Fetch-Site": "same-origin"}
+        form = urlencode({"correo": f"n{number}@example.com"})
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("POST", "/entrar", form, headers)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    try:
+        server.wait_for(port)
+        asked = {ask_from(f"8.8.{n}.8, 200.57.3.9", n) for n in range(most)}
+        assert asked == {303}
+        assert ask_from("8.8.8.8, 200.57.3.9", most) == 429
+        assert ask_from("200.57.3.9, 200.57.3.10", most) == 303
+    finally:
+        server.end()
 
 
 def get(port: int, path: str) -> tuple[int, dict[str, str], str]:

@@ -207,6 +207,7 @@ def _serve_alone(port: int, host: str) -> None:
             threads=THREADS,
             channel_timeout=KEEP_ALIVE_SECONDS,
             ident=None,
+            clear_untrusted_proxy_headers=False,  # The application knows how many to trust.
         )
     finally:
         stop.set()

@@ -156,8 +156,10 @@ def purge(*, now: datetime) -> int:
     before = now - timedelta(days=days)
     with transaction():
         old = SignIn.select(SignIn.id).where(SignIn.expires_at < before)
+        about_entering = OutboxMessage.sign_in.in_(old) & OutboxMessage.appointment.is_null()
+        deleted = OutboxMessage.delete().where(about_entering).execute()
         OutboxMessage.update(sign_in=None).where(OutboxMessage.sign_in.in_(old)).execute()
-        deleted = sum(
+        deleted += sum(
             query.execute()
             for query in (
                 SignIn.delete().where(SignIn.expires_at < before),

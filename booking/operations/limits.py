@@ -12,6 +12,9 @@ class Limited(StrEnum):
     """What is limited."""
 
     FACTOR = "factor"  # Codes of the second factor, by account.
+    MAIL = "mail"  # Mails with a code, by the address that they go to,
+    NETWORK = "network"  # and by the network that asks for them.
+    REQUEST = "request"  # Requests of appointments, by account.
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +25,22 @@ class Limit:
     within: timedelta
 
 
-LIMITS = {Limited.FACTOR: Limit(5, timedelta(minutes=15))}
+LIMITS = {
+    Limited.FACTOR: Limit(5, timedelta(minutes=15)),
+    Limited.MAIL: Limit(5, timedelta(hours=1)),
+    # A town's telephones may share one address of their operator (RFC 6888).
+    Limited.NETWORK: Limit(60, timedelta(hours=1)),
+    Limited.REQUEST: Limit(20, timedelta(hours=1)),
+}
 KEPT = max(limit.within for limit in LIMITS.values())
 
 
 class TooOften(Exception):
-    """The limit is reached; `wait` is how long until the next try counts."""
+    """The limit of a kind is reached; `wait` is how long until the next try counts."""
 
-    def __init__(self, wait: timedelta) -> None:
-        super().__init__(wait)
-        self.wait = wait
+    def __init__(self, kind: Limited, wait: timedelta) -> None:
+        super().__init__(kind, wait)
+        self.kind, self.wait = kind, wait
 
     @property
     def seconds(self) -> int:
@@ -53,7 +62,7 @@ def spend(kind: Limited, subject: object, *, now: datetime) -> int:
         .limit(limit.most)
     )
     if len(recent) == limit.most:
-        raise TooOften(recent[-1].at + limit.within - now)
+        raise TooOften(kind, recent[-1].at + limit.within - now)
     Attempt.delete().where(Attempt.at <= now - KEPT).execute()
     Attempt.create(kind=kind.value, subject=name, at=now)
     return limit.most - len(recent) - 1

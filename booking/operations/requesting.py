@@ -20,6 +20,8 @@ from booking.models import (
     Service,
 )
 from booking.notifications import Kind
+from booking.operations import limits
+from booking.operations.limits import Limited
 from booking.policy import Verdict
 
 
@@ -87,6 +89,7 @@ def ask(
     Raises:
         NotFree: the slot cannot be had (any more).
         TooManyPending, NotForThisClient, NotAllowed, AlreadyMoving: it may not be asked for.
+        TooOften: they asked again and again.
     """
     with gateway.change(gateway.client(account), now=now, key=key) as tx:
         practice = plan().practice
@@ -98,6 +101,7 @@ def ask(
             raise TooManyPending(practice.max_pending)
         if not Access.select().where(Access.account == account, Access.client == client).exists():
             raise gateway.NotYours
+        limits.spend(Limited.REQUEST, account.id, now=now)
         wish = replace(wish, person_ids=client.person_ids, chain=old.chain if old else None)
         slot = tx.claim(wish, starts_at)
         answer_by = policy.request_answer_by(practice, starts_at, now=now)

@@ -21,16 +21,14 @@ from booking.models import (
     SignIn,
     WebSession,
 )
+from booking.notifications import Kind
+from booking.operations import limits
+from booking.operations.limits import Limited
 
 CLIENT_MINUTES, STAFF_MINUTES = 20, 10  # How long a code is good; mail to old phones is slow.
 CLIENT_SESSION, STAFF_SESSION = timedelta(days=90), timedelta(hours=12)
 HALF_IN = timedelta(minutes=30)  # Enough to install an app, when the second factor is still due.
 MOST_TRIES = 5
-MOST_MAILS_AN_HOUR = 5
-
-
-class TooManyMails(Exception):
-    """This address was sent enough mails for now."""
 
 
 class WrongCode(Exception):
@@ -83,15 +81,16 @@ def ask_for_mail(
     next_path: str,
     language: str,
     now: datetime,
+    network: str = "",
     registration: Registration | None = None,
     key: Key | None = None,
 ) -> SignIn:
-    """Begin a proof of `email`; the same to see and to time whether or not we know the address.
+    """Begin a proof of `email`; the same to see and to do whether or not we know the address.
 
-    A known address gets the mail; so does an unknown one that registers.
+    An unknown one that does not register gets a mail without a code: its owner may have another.
 
     Raises:
-        TooManyMails: more than the hour's share for this address.
+        TooOften: more than the hour's share for this address or, if one is told, this network.
     """
     email = email.lower()
     account = Account.get_or_none(Account.email == email, Account.disabled_at.is_null())
@@ -102,17 +101,9 @@ def ask_for_mail(
         answered = gateway.answer_to(key)
         if answered is not None:
             return SignIn.get_by_id(answered)
-        recent = (
-            SignIn.select()
-            .where(
-                SignIn.email == email,
-                SignIn.browser != "",  # Links in other mails do not count.
-                SignIn.created_at > now - timedelta(hours=1),
-            )
-            .count()
-        )
-        if recent >= MOST_MAILS_AN_HOUR:
-            raise TooManyMails
+        limits.spend(Limited.MAIL, email, now=now)
+        if network:
+            limits.spend(Limited.NETWORK, network, now=now)
         sign_in = SignIn.create(
             email=email,
             account=account,
@@ -123,8 +114,8 @@ def ask_for_mail(
             created_at=now,
             expires_at=now + good_for,
         )
-        if account is not None or registration is not None:
-            notifications.owe_sign_in(sign_in, language=language, now=now)
+        kind = Kind.SIGN_IN_REQUESTED if account or registration else Kind.SIGN_IN_UNKNOWN
+        notifications.owe_sign_in(sign_in, kind, language=language, now=now)
         gateway.remember(key, sign_in, now=now)
     return sign_in
 

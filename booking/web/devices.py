@@ -1,5 +1,7 @@
 """What a browser tells about itself: no more than its owner needs to know it again in a list."""
 
+import ipaddress
+
 from flask import Response, request
 from flask_babel import gettext as _
 
@@ -27,6 +29,22 @@ def browser(*, cookie: str = "") -> Browser:
         name=_name(request.user_agent.string),
         demo=settings().demo,
     )
+
+
+def network() -> str:
+    """Who shares a limit with this browser: its public address, of IPv6 the network (RFC 4941).
+
+    Nobody behind an address that is not public: that is a proxy of ours or the practice's own.
+    """
+    try:
+        address = ipaddress.ip_address(request.remote_addr or "")
+    except ValueError:
+        return ""
+    if not address.is_global:
+        return ""
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def _name(user_agent: str) -> str:

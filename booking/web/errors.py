@@ -16,7 +16,7 @@ from booking import availability, levels
 from booking.gateway import ChangedMeanwhile, KeyReused, NotYours
 from booking.levels import DatabaseIsNewer
 from booking.lifecycle import IllegalTransition
-from booking.operations.limits import TooOften
+from booking.operations.limits import Limited, TooOften
 from booking.operations.second_factor import SessionGone
 from booking.web.access import return_path
 from booking.web.fragments import render, see_other
@@ -125,15 +125,17 @@ def _http(error: HTTPException) -> Response:
 
 def _too_often(error: TooOften) -> Response:
     minutes = -(-error.seconds // 60)
-    response = problem(
-        429,
-        advice=ngettext(
-            "Por seguridad, espere %(n)s minuto e inténtelo de nuevo.",
-            "Por seguridad, espere %(n)s minutos e inténtelo de nuevo.",
-            minutes,
-            n=minutes,
-        ),
+    wait = ngettext(
+        "Por seguridad, espere %(n)s minuto e inténtelo de nuevo.",
+        "Por seguridad, espere %(n)s minutos e inténtelo de nuevo.",
+        minutes,
+        n=minutes,
     )
+    if error.kind is Limited.MAIL:
+        found = _("Busque el más reciente, también en el correo no deseado.")
+        response = problem(429, title=_("Ya le enviamos varios correos"), advice=f"{found} {wait}")
+    else:
+        response = problem(429, advice=wait)
     response.headers["Retry-After"] = str(error.seconds)
     return response
 

@@ -17,7 +17,6 @@ from booking.operations.signing_in import (
     DeadLink,
     Registration,
     SignedIn,
-    TooManyMails,
     WrongCode,
 )
 from booking.web import access, devices
@@ -27,7 +26,6 @@ from booking.web.access import (
     of,
     public,
 )
-from booking.web.errors import problem
 from booking.web.forms import Form, key
 from booking.web.fragments import render, see_other
 from booking.web.language import say
@@ -113,27 +111,16 @@ def _read_registration(form: Form) -> Registration:
 
 def _send_proof(email: str, registration: Registration | None = None) -> Response:
     browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(18)
-    try:
-        sign_in = signing_in.ask_for_mail(
-            email,
-            browser=browser,
-            next_path=_next_path(),
-            language=say().code[:2],
-            now=now(),
-            registration=registration,
-            key=key(),
-        )
-    except TooManyMails:
-        response = problem(
-            429,
-            title=_("Ya le enviamos varios correos"),
-            advice=_(
-                "Busque el más reciente, también en el correo no deseado. Podrá pedir otro"
-                " dentro de una hora."
-            ),
-        )
-        response.headers["Retry-After"] = "3600"
-        return response
+    sign_in = signing_in.ask_for_mail(
+        email,
+        browser=browser,
+        network=devices.network(),
+        next_path=_next_path(),
+        language=say().code[:2],
+        now=now(),
+        registration=registration,
+        key=key(),
+    )
     session["proof"] = sign_in.id
     session["registering"] = registration is not None
     response = see_other(url_for("portal.code"))

@@ -8,7 +8,10 @@ import pytest
 
 from booking import links
 from booking.models import Access, Account, Client, OutboxMessage, SignIn, WebSession
-from booking.operations.signing_in import MOST_MAILS_AN_HOUR, MOST_TRIES
+from booking.notifications import Kind
+from booking.operations.limits import LIMITS, Limited
+from booking.operations.signing_in import MOST_TRIES
+from booking.simulation.crashes import statements
 from booking.web.portal import safe_path
 from tests.builders import NOW
 from tests.web.test_flow import heading, key_of
@@ -103,7 +106,31 @@ def test_known_and_unknown_addresses_look_the_same(visitor, ana):
         page = browser.get("/entrar/codigo").text.replace(email, "")
         pages.append(re.sub(r'value="[^"]*"', "", page))
     assert pages[0] == pages[1]
-    assert OutboxMessage.select().count() == 1
+
+
+def test_known_and_unknown_addresses_make_the_same_work(visitor, ana):
+    """ASVS 6.3.8: who waits for the answer cannot tell from the time that it takes."""
+    work = []
+    visitor().get("/entrar")  # The practice is read once.
+    for email in ("ana@example.com", "nadie@example.com"):
+        with statements() as asked:
+            assert ask_for_mail(visitor(), email).status_code == 303
+        work.append(asked)
+    assert work[0] == work[1]
+    assert any("INSERT" in sql and "outbox_message" in sql for sql in work[0])
+
+
+def test_an_unknown_address_is_told_that_it_has_no_account(visitor, deliver):
+    ask_for_mail(visitor(), "nadie@example.com")
+    (mail,) = deliver().sent
+    assert (mail["To"], mail["Subject"]) == (
+        "nadie@example.com",
+        "No hay una cuenta con este correo",
+    )
+    text = mail.get_body(("plain",)).get_content()
+    assert "/registro" in text
+    assert "/entrar" not in text
+    assert current_code() not in text
 
 
 def test_one_form_sends_one_mail_however_often_it_is_tapped(visitor, ana):
@@ -123,13 +150,44 @@ def test_whoever_registers_is_told_that_a_mail_was_sent(visitor, app):
 
 
 def test_an_address_gets_a_few_mails_an_hour(visitor, ana, clock):
-    for _ in range(MOST_MAILS_AN_HOUR):
+    for _ in range(LIMITS[Limited.MAIL].most):
         assert ask_for_mail(visitor()).status_code == 303
     refused = ask_for_mail(visitor())
     assert refused.status_code == 429
+    assert "Ya le enviamos varios correos" in refused.text
     assert refused.headers["Retry-After"] == "3600"
+    assert ask_for_mail(visitor(), "otra@example.com").status_code == 303
     clock.advance(timedelta(hours=1))
     assert ask_for_mail(visitor()).status_code == 303
+
+
+def ask_from(address, visitor, number):
+    browser = visitor()
+    browser.environ_base["REMOTE_ADDR"] = address
+    return ask_for_mail(browser, f"n{number}@example.com")
+
+
+@pytest.mark.parametrize(
+    ("address", "neighbour", "stranger"),
+    [
+        ("200.57.3.9", "200.57.3.9", "200.57.3.10"),
+        ("2806:2f0:1:2::7", "2806:2f0:1:2:ffff::9", "2806:2f0:1:3::7"),
+    ],
+)
+def test_a_network_gets_so_many_mails_an_hour(visitor, clock, address, neighbour, stranger):
+    """ASVS 2.4.1: whoever tries one address after another is one network all the time."""
+    most = LIMITS[Limited.NETWORK].most
+    assert {ask_from(address, visitor, n).status_code for n in range(most)} == {303}
+    assert ask_from(neighbour, visitor, most).status_code == 429
+    assert ask_from(stranger, visitor, most).status_code == 303
+    clock.advance(timedelta(hours=1))
+    assert ask_from(neighbour, visitor, most).status_code == 303
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.7", "fd00::7", "", "unix:"])
+def test_a_proxy_that_nobody_spoke_of_is_not_taken_for_one_busy_visitor(visitor, address):
+    most = LIMITS[Limited.NETWORK].most
+    assert {ask_from(address, visitor, n).status_code for n in range(most + 1)} == {303}
 
 
 @pytest.mark.parametrize(
@@ -242,7 +300,7 @@ def test_a_disabled_account_is_out_at_once(visitor, ana):
     Account.update(disabled_at=NOW).where(Account.id == ana.id).execute()
     assert browser.get("/citas").status_code == 303
     ask_for_mail(visitor())
-    assert OutboxMessage.select().count() == 0
+    assert [m.kind for m in OutboxMessage.select()] == [Kind.SIGN_IN_UNKNOWN]
 
 
 def test_the_language_is_chosen_and_remembered(visitor, ana):

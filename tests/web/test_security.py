@@ -142,6 +142,8 @@ def test_the_demos_doors_do_not_exist_in_production(books, settings):
         {"APP_SMTP_URL": "http://correo"},
         {"APP_MAIL_FROM": "citas"},
         {"APP_DATABASE_URL": "mysql:///citas"},
+        {"APP_TRUSTED_PROXIES": "todos"},
+        {"APP_TRUSTED_PROXIES": "-1"},
     ],
 )
 def test_production_refuses_what_is_only_for_the_demo(change):
