@@ -3,23 +3,12 @@
 import pytest
 
 from booking.db import tuples
-from booking.mailer import FolderMailer
 from booking.models import ALL
-from tests.web.cast import CLIENTS, STAFF, Cast, gather
+from tests.web.cast import CLIENTS, STAFF, Cast
 from tests.web.test_fuzz import pages
 
 # Tables to which looking may add, with the reason.
 MAY_CHANGE = frozenset({"ClientRead"})  # Who read whose data (docs/adr/0019).
-
-
-@pytest.fixture
-def mailer(tmp_path) -> FolderMailer:
-    return FolderMailer(tmp_path / "buzon")
-
-
-@pytest.fixture
-def cast(app, clock, visitor) -> Cast:
-    return gather(app, clock, visitor)
 
 
 def dump() -> dict[str, list[tuple[object, ...]]]:

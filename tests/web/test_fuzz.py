@@ -17,9 +17,8 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from booking.db import database
-from booking.mailer import FolderMailer
 from booking.web.security import CSP
-from tests.web.cast import Cast, gather
+from tests.web.cast import Cast
 from tests.web.test_matrix import METHODS, about, address
 
 SCRIPT = "<script>alert(1)</script>"
@@ -93,16 +92,6 @@ HEADERS = {
     "X-Forwarded-Host": ["evil.example"],
     "X-HTTP-Method-Override": ["DELETE"],
 }
-
-
-@pytest.fixture
-def mailer(tmp_path) -> FolderMailer:
-    return FolderMailer(tmp_path / "buzon")
-
-
-@pytest.fixture
-def cast(app, clock, visitor) -> Cast:
-    return gather(app, clock, visitor)
 
 
 @dataclass(slots=True, kw_only=True)
