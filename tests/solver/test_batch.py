@@ -635,17 +635,17 @@ print(json.dumps(answer))
 """
 
 
-def test_three_processes_give_the_same_plan():
+def test_two_processes_give_the_same_plan():
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", SCRIPT],
             stdout=subprocess.PIPE,
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
         )
-        for seed in ("1", "2", "3")
+        for seed in ("1", "2")
     ]
     plans = [run.communicate()[0] for run in runs]
-    assert plans[0] == plans[1] == plans[2] != b""
+    assert plans[0] == plans[1] != b""
 
 
 @pytest.mark.long

@@ -219,18 +219,19 @@ def knocks(app: Flask, cast: Cast, who: str, of_a_kind: int) -> Iterator[Knock]:
     """Every hostile request of somebody."""
     targets = forms(app, cast, who, of_a_kind)
     names = sorted({name for said in targets.values() for name in said} | QUERY)
+    in_paths = [quote(value.encode("utf-8", "surrogatepass"), safe="") for value in HOSTILE]
+    queries = [encoded([(name, value[:2_000]) for name in names]) for value in HOSTILE]
     for rule in rules(app):
         path = own_path(app, cast, rule, who)
-        for value in HOSTILE:
-            raw = quote(value.encode("utf-8", "surrogatepass"), safe="")
-            for name in rule.arguments:
-                before, _, after = re.sub(rf"<[^>]*?{name}>", "\0", rule.rule).partition("\0")
-                broken = re.sub(r"<[^>]*>", "1", before) + raw + re.sub(r"<[^>]*>", "1", after)
+        for name in rule.arguments:
+            before, _, after = re.sub(rf"<[^>]*?{name}>", "\0", rule.rule).partition("\0")
+            before, after = (re.sub(r"<[^>]*>", "1", part) for part in (before, after))
+            for raw in in_paths:
                 for method in ("GET", "POST"):
-                    yield Knock(who=who, method=method, path=broken)
+                    yield Knock(who=who, method=method, path=before + raw + after)
+        for query in queries:
             for method in ("GET", "POST"):
-                every = encoded([(name, value[:2_000]) for name in names])
-                yield Knock(who=who, method=method, path=path, query=every, body=b"x=1")
+                yield Knock(who=who, method=method, path=path, query=query, body=b"x=1")
         for method in METHODS:
             for header, values in HEADERS.items():
                 for value in values:
