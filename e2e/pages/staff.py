@@ -1,5 +1,7 @@
 """What a clinician does about requests."""
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from e2e.pages.portal import PortalPage
@@ -46,6 +48,7 @@ class StaffPage:
         self.page.get_by_role("link", name="Clientes").click()
         self.page.get_by_label("Nombre, correo o teléfono").fill(to)
         self.page.get_by_role("button", name="Buscar").click()
+        expect(self.page).to_have_url(re.compile(r"/clientes\?q="))  # Some are in sight before.
         self.page.get_by_role("link", name=to).click()
         self.page.get_by_role("link", name="Dar una cita").click()
         self.page.get_by_role("link", name=service).click()
