@@ -278,7 +278,10 @@ def test(arguments: list[str]) -> int:
         style() | dry_tests(*chosen) | postgresql_tests(*chosen) | browser_tests(*chosen)
     )
     if "--long" not in arguments:
-        say("Faltan las pruebas largas: python3 dev.py test --long")
+        say(
+            "Faltan las pruebas largas; en PostgreSQL, también las de lo que solo se muestra"
+            " (RENDERING en tests/conftest.py): python3 dev.py test --long"
+        )
     return code
 
 

@@ -31,7 +31,7 @@ def test_a_slow_search_does_not_come_between(
     open_phone: Callable[[], Page], site: Site, ana: str, overtaken: threading.Event
 ) -> None:
     staff = StaffPage(open_phone(), site)
-    staff.sign_in("gestion@alameda.example")
+    staff.come_back("gestion@alameda.example")
     staff.page.goto("/clientes")
     for tapped in (
         staff.page.get_by_role("button", name="Buscar"),

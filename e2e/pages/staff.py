@@ -14,8 +14,8 @@ class StaffPage:
     def __init__(self, page: Page, site: Site) -> None:
         self.page, self.site = page, site
 
-    def sign_in(self, email: str) -> None:
-        PortalPage(self.page, self.site).sign_in(email)
+    def come_back(self, email: str) -> None:
+        PortalPage(self.page, self.site).come_back(email)
         expect(self.page.get_by_role("heading", level=1)).to_contain_text("Solicitudes")
 
     def open_first_request(self) -> None:
