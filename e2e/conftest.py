@@ -15,9 +15,11 @@ from e2e.site import NOW, Site, running
 PATIENCE = 20_000  # Milliseconds: the machine may be busy with other things.
 expect.set_options(timeout=PATIENCE)
 PRACTICE = Path(__file__).parent.parent / "tests" / "practice.toml"
-# A browser logs each refused form (422, 409, 410) as an error; that is our answer. And htmx tells
-# what it gave up because somebody tapped something else; a failure has a third name.
-NO_COMPLAINTS = ("Failed to load resource", "htmx:afterRequest", "htmx:sendAbort")
+EXPECTED = (
+    "Failed to load resource",  # Each refused form (422, 409, 410); that is our answer.
+    "htmx:sendAbort",  # A second tap abandoned the first,
+    "htmx:afterRequest",  # whose end is told, too; what fails otherwise has a name of its own.
+)
 PHONE: ViewportSize = {"width": 360, "height": 640}
 
 
@@ -45,7 +47,7 @@ def open_phone(browser: Browser, site: Site, javascript: bool) -> Iterator[Calla
     complaints: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        if message.type == "error" and not message.text.startswith(NO_COMPLAINTS):
+        if message.type == "error" and not message.text.startswith(EXPECTED):
             complaints.append(message.text)
 
     def open_one() -> Page:
