@@ -42,7 +42,8 @@ No hay ningún Chromium para las pruebas con navegador. Hay cuatro formas de dar
   3. en Debian, como root: apt-get install {" ".join(APT_PACKAGES)}
   4. con acceso a internet: .venv/bin/playwright install chromium"""
 
-WORKERS = str(min(4, os.cpu_count() or 1))
+# One more than there are cores: tests also wait for disks, servers and browsers.
+WORKERS = str(min(4, (os.cpu_count() or 1) + 1))
 NOTHING_SELECTED = 5  # What pytest answers when -k leaves no test.
 
 # A part of a check: it gives a note for the summary, or raises Trouble with one.
