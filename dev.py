@@ -42,7 +42,8 @@ No hay ningún Chromium para las pruebas con navegador. Hay cuatro formas de dar
   3. en Debian, como root: apt-get install {" ".join(APT_PACKAGES)}
   4. con acceso a internet: .venv/bin/playwright install chromium"""
 
-WORKERS = str(min(4, os.cpu_count() or 1))
+# One more than there are cores: tests also wait for disks, servers and browsers.
+WORKERS = str(min(4, (os.cpu_count() or 1) + 1))
 NOTHING_SELECTED = 5  # What pytest answers when -k leaves no test.
 
 # A part of a check: it gives a note for the summary, or raises Trouble with one.
@@ -278,7 +279,10 @@ def test(arguments: list[str]) -> int:
         style() | dry_tests(*chosen) | postgresql_tests(*chosen) | browser_tests(*chosen)
     )
     if "--long" not in arguments:
-        say("Faltan las pruebas largas: python3 dev.py test --long")
+        say(
+            "Faltan las pruebas largas; en PostgreSQL, también las de lo que solo se muestra"
+            " (RENDERING en tests/conftest.py): python3 dev.py test --long"
+        )
     return code
 
 

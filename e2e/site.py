@@ -19,7 +19,11 @@ from waitress.server import create_server
 
 from app import create_app
 from booking import db, planner, practice_file, solving, worker
+from booking.cli import prove
 from booking.clock import SettableClock
+from booking.models import Account
+from booking.operations import signing_in
+from booking.operations.signing_in import Browser
 from booking.settings import Environment, Settings
 
 NOW = datetime(2027, 3, 1, 15, 0, tzinfo=UTC)  # A Monday, 9 a. m. in Mexico City.
@@ -90,6 +94,12 @@ class Site:
     mailbox: Mailbox
     app: Flask
     settings: Settings
+
+    def cookie(self, email: str) -> str:
+        """What a browser holds once somebody has signed in."""
+        account = Account.get(Account.email == email)
+        session = signing_in.open_session(account, Browser(), now=self.clock.now(), one_tap=True)
+        return prove.cookie(self.settings.secret_key, session.token)
 
     def work(self) -> None:
         """Let the worker do what is due now: deadlines, then mail."""

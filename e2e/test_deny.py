@@ -31,7 +31,7 @@ def deny(
 ) -> DenyPage:
     """The deny page of Ana's request, open on the clinician's phone."""
     clinician = StaffPage(open_phone(), site)
-    clinician.sign_in(INES)
+    clinician.come_back(INES)
     clinician.open_first_request()
     found = DenyPage(clinician.page, javascript=javascript)
     found.open()
@@ -80,7 +80,7 @@ def test_where_nothing_is_free_a_tap_on_a_count_finds_it(
         end = start + timedelta(hours=7)
         block_time(staff.clinician_id, start, end, reason="", actor=gateway.staff(staff), now=NOW)
     clinician = StaffPage(open_phone(), site)
-    clinician.sign_in(INES)
+    clinician.come_back(INES)
     clinician.open_first_request()
     deny = DenyPage(clinician.page, javascript=javascript)
     deny.open()

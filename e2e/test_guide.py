@@ -102,7 +102,7 @@ def test_the_guide_from_its_first_line_to_its_last(
     # 8. Si su solicitud es aceptada, recibirá un correo electrónico confirmando la sesión.
     site.work()
     assert "Nueva solicitud" in site.mailbox.latest(INES, "Nueva solicitud")["Subject"]
-    clinician.sign_in(INES)
+    PortalPage(clinician.page, site).sign_in(INES)
     clinician.open_first_request()
     clinician.accept()
     site.pass_time(timedelta(seconds=31))
@@ -131,9 +131,9 @@ def test_a_denial_with_offers_is_confirmed_with_one_tap(
     ana: str,
 ) -> None:
     # 9. Si no puede verlo en ese momento, recibirá un enlace para reprogramar.
-    portal.sign_in(ana)
+    portal.come_back(ana)
     ask(flow, appointments)
-    clinician.sign_in(INES)
+    clinician.come_back(INES)
     clinician.open_first_request()
     clinician.deny(offering=3)
     site.pass_time(timedelta(seconds=31))
@@ -161,9 +161,9 @@ def test_the_link_to_reschedule_works_in_a_browser_that_never_signed_in(
     site: Site,
     ana: str,
 ) -> None:
-    portal.sign_in(ana)
+    portal.come_back(ana)
     ask(flow, appointments)
-    clinician.sign_in(INES)
+    clinician.come_back(INES)
     clinician.open_first_request()
     clinician.deny(offering=0)
     site.pass_time(timedelta(seconds=31))
@@ -190,9 +190,9 @@ def test_none_of_the_offers_suits(
     site: Site,
     ana: str,
 ) -> None:
-    portal.sign_in(ana)
+    portal.come_back(ana)
     ask(flow, appointments)
-    clinician.sign_in(INES)
+    clinician.come_back(INES)
     clinician.open_first_request()
     clinician.deny(offering=2)
     appointments.open()
@@ -213,9 +213,9 @@ def test_too_late_to_cancel_means_a_telephone_call(
     site: Site,
     ana: str,
 ) -> None:
-    portal.sign_in(ana)
+    portal.come_back(ana)
     ask(flow, appointments)
-    clinician.sign_in(INES)
+    clinician.come_back(INES)
     clinician.open_first_request()
     clinician.accept()
     site.pass_time(timedelta(days=2, hours=2))
@@ -235,9 +235,9 @@ def test_rescheduling_keeps_the_old_time_until_the_new_one_is_confirmed(
     site: Site,
     ana: str,
 ) -> None:
-    portal.sign_in(ana)
+    portal.come_back(ana)
     ask(flow, appointments)
-    clinician.sign_in(INES)
+    clinician.come_back(INES)
     clinician.open_first_request()
     clinician.accept()
     # 10:00 → 10:30 with the same clinician overlaps with itself, and must work.
@@ -269,7 +269,7 @@ def test_a_slot_that_was_taken_meanwhile_costs_nothing_else(
     site: Site,
     ana: str,
 ) -> None:
-    portal.sign_in(ana)
+    portal.come_back(ana)
     appointments.start_request()
     flow.choose_service("Sesión individual")
     flow.choose_office("Consultorio Centro")
@@ -278,7 +278,7 @@ def test_a_slot_that_was_taken_meanwhile_costs_nothing_else(
     # Somebody else is faster.
     bruno = make_client("Bruno Díaz Muñoz", "bruno@example.com")
     other = PortalPage(open_phone(), site)
-    other.sign_in(bruno)
+    other.come_back(bruno)
     ask(NewAppointmentPage(other.page), AppointmentsPage(other.page))
     flow.send()
     flow.expect_step("Elija la fecha y hora que desee")
@@ -322,7 +322,7 @@ def test_a_new_client_of_the_portal_whom_the_practice_knows(
 def test_a_child_is_added_on_the_way(
     portal: PortalPage, flow: NewAppointmentPage, appointments: AppointmentsPage, ana: str
 ) -> None:
-    portal.sign_in(ana)
+    portal.come_back(ana)
     appointments.start_request()
     flow.choose_service("Sesión infantil")
     flow.choose_moment("jueves, 4 de marzo", "9:00 a. m.")

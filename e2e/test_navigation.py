@@ -17,7 +17,7 @@ def test_a_second_tap_abandons_the_page_of_the_first(
     open_phone: Callable[[], Page], site: Site
 ) -> None:
     phone = open_phone()
-    StaffPage(phone, site).sign_in("ines@alameda.example")
+    StaffPage(phone, site).come_back("ines@alameda.example")
     phone.goto("/agenda")
     slow: list[Route] = []
     phone.route("**/agenda/horas?dia=2027-03-04*", lambda route: slow.append(route))  # No answer.

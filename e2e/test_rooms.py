@@ -39,7 +39,7 @@ def test_a_room_is_made_free_for_a_child_and_nobody_is_moved_in_time(
     oscars: Appointment, open_phone: Callable[[], Page], site: Site, ana: str
 ) -> None:
     staff = StaffPage(open_phone(), site)
-    staff.sign_in("gestion@alameda.example")
+    staff.come_back("gestion@alameda.example")
     add_minor(Account.get(Account.email == ana), "Luz Ruiz Peña")
     told = len(site.mailbox.messages)
     staff.give_an_appointment(
@@ -58,7 +58,7 @@ def test_a_room_is_made_free_for_a_child_and_nobody_is_moved_in_time(
     site.pass_time(timedelta(minutes=1))
     assert {m["To"] for m in site.mailbox.messages[told:]} == {ana}  # Bruno chose no room.
     his = PortalPage(open_phone(), site)
-    his.sign_in("bruno@example.com")
+    his.come_back("bruno@example.com")
     his.page.goto(f"/citas/{oscars.id}")
     expect(his.page.get_by_text("9:30 a. m.").first).to_be_visible()
     expect(his.page.get_by_text("Sala")).to_have_count(0)

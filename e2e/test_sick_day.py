@@ -39,7 +39,7 @@ def emails(site: Site) -> list[str]:
 @pytest.fixture
 def plan(open_phone: Callable[[], Page], site: Site) -> ReplanPage:
     phone = open_phone()
-    StaffPage(phone, site).sign_in(INES)
+    StaffPage(phone, site).come_back(INES)
     return ReplanPage(phone)
 
 

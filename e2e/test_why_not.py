@@ -27,7 +27,7 @@ def test_the_clinician_taps_a_time_and_reads_why_it_is_not_offered(
 ) -> None:
     request(Account.get(Account.email == ana), at(5, 10))
     phone = open_phone()
-    StaffPage(phone, site).sign_in(INES)
+    StaffPage(phone, site).come_back(INES)
     times = TimesPage(phone)
     times.open_from_week("viernes, 5 de marzo")
     times.choose_service("Sesión individual")
@@ -48,7 +48,7 @@ def test_the_selectors_of_a_manager_lie_beside_or_below_each_other_on_a_narrow_p
 ) -> None:
     phone = open_phone()
     phone.set_viewport_size({"width": 360, "height": 740})
-    StaffPage(phone, site).sign_in("gestion@alameda.example")
+    StaffPage(phone, site).come_back("gestion@alameda.example")
     phone.goto("/agenda/horas?dia=2027-03-05")
     first, second = (
         phone.get_by_label(label).bounding_box() for label in ("Profesional", "Servicio")
@@ -66,7 +66,7 @@ def test_from_a_request_its_own_time_is_seen_as_its_client_would_get_it(
     request(Account.get(Account.email == ana), at(5, 10))
     phone = open_phone()
     clinician = StaffPage(phone, site)
-    clinician.sign_in(INES)
+    clinician.come_back(INES)
     clinician.open_first_request()
     phone.get_by_role("link", name="Qué se ofrece ese día, y por qué").click()
     times = TimesPage(phone)
@@ -92,7 +92,7 @@ def test_a_client_whose_search_is_empty_reads_what_to_change(
             actor=gateway.staff(staff),
             now=NOW,
         )
-    portal.sign_in(ana)
+    portal.come_back(ana)
     AppointmentsPage(page).start_request()
     flow = NewAppointmentPage(page)
     flow.choose_service("Sesión individual")

@@ -6,17 +6,16 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from jinja2 import FileSystemBytecodeCache
 
 from app import create_app
 from booking import db as database
 from booking import practice_file, worker
-from booking.clock import SettableClock
-from booking.mailer import MemoryMailer
+from booking.clock import Clock, SettableClock
+from booking.mailer import Mailer, MemoryMailer
 from booking.models import Access, Account, Appointment, Client, ClientKind, Relation
 from booking.operations import signing_in
 from booking.operations.signing_in import Browser
-from booking.settings import Settings
+from booking.settings import Environment, Settings
 from tests.books import Books, PostgresqlBooks, SqliteBooks
 from tests.builders import NOW, confirmed_session
 
@@ -32,6 +31,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+# What these prove is the same on every database: what pages and mails say once rows are
+# read. On PostgreSQL they are long tests; whatever is not listed runs on both each time.
+RENDERING = (
+    "tests/web/",
+    "tests/test_availability.py",
+    "tests/test_demo.py",
+    "tests/test_messages.py",
+    "tests/test_practice_file.py",
+    "tests/test_simulation.py",
+)
+# But these ask every page, so that each of its queries is put to PostgreSQL too.
+EVERY_PAGE = ("tests/web/test_fuzz.py", "tests/web/test_matrix.py")
+
+
+def only_renders(item: pytest.Item) -> bool:
+    return item.nodeid.startswith(RENDERING) and not item.nodeid.startswith(EVERY_PAGE)
+
+
+@pytest.hookimpl(tryfirst=True)  # Before the long ones are left out.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On PostgreSQL, what has no book or is about SQLite itself would prove nothing new."""
     if config.getoption("--database") == "sqlite":
@@ -42,8 +60,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in items
             if "books" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("sqlite")
         ]
+        for item in filter(only_renders, items):
+            item.add_marker(pytest.mark.long)
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    if config.getoption("--database") == "sqlite":
+        return "books: SQLite"
+    return f"books: PostgreSQL; long tests there, for `-m ''`: {', '.join(RENDERING)}"
 
 
 @pytest.fixture(scope="session")
@@ -94,10 +120,29 @@ def mailer() -> MemoryMailer:
     return MemoryMailer()
 
 
+class Portals:
+    """One application for each environment: to compile one's addresses takes longer than a test.
+
+    What an application keeps of the book that it serves is in its extensions alone.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[Environment, Flask] = {}
+
+    def serving(self, settings: Settings, clock: Clock, mailer: Mailer) -> Flask:
+        if settings.environment not in self._made:
+            self._made[settings.environment] = create_app(settings)
+            self._made[settings.environment].testing = True
+        database.connect(settings)
+        application = self._made[settings.environment]
+        application.extensions |= {"settings": settings, "clock": clock, "mailer": mailer}
+        application.extensions.pop("level_seen", None)
+        return application
+
+
 @pytest.fixture(scope="session")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    """Templates compiled once a run: each test has an application of its own."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+def portals() -> Portals:
+    return Portals()
 
 
 @pytest.fixture
@@ -106,12 +151,9 @@ def app(
     settings: Settings,
     clock: SettableClock,
     mailer: MemoryMailer,
-    templates: FileSystemBytecodeCache,
+    portals: Portals,
 ) -> Iterator[Flask]:
-    application = create_app(settings, clock=clock, mailer=mailer)
-    application.testing = True
-    application.jinja_env.bytecode_cache = templates
-    yield application
+    yield portals.serving(settings, clock, mailer)
     books.close(database.database.obj)
 
 

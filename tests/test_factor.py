@@ -11,7 +11,6 @@ from datetime import timedelta
 import pyotp
 import pytest
 
-from app import create_app
 from booking import authenticator, links
 from booking import db as database
 from booking.models import (
@@ -37,14 +36,10 @@ RECOVER, TEAM = "/segundo-paso/recuperacion", "/cuenta/equipo"
 
 
 @pytest.fixture
-def app(books, settings, clock, mailer, templates):
+def app(books, settings, clock, mailer, portals):
     """The portal as in production, where no second factor is waived."""
-    application = create_app(
-        replace(settings, environment=Environment.PRODUCTION), clock=clock, mailer=mailer
-    )
-    application.testing = True
-    application.jinja_env.bytecode_cache = templates
-    yield application
+    production = replace(settings, environment=Environment.PRODUCTION)
+    yield portals.serving(production, clock, mailer)
     books.close(database.database.obj)
 
 

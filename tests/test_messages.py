@@ -479,12 +479,13 @@ def test_no_mail_tells_more_than_its_level(life, level, language, agreed):
         Kind.REQUEST_ACCEPTED, Kind.APPOINTMENT_MOVED, Kind.SLOTS_OFFERED,
         Kind.STAFF_REQUEST_RECEIVED,
     }  # fmt: skip
-    for mail in mails:
+    texts = [told(mail) for mail in mails]
+    for mail, text in zip(mails, texts, strict=True):
         full = level is MailLevel.FULL and agreed and mail["To"] == ANA
         hidden = ALWAYS_SECRET + (() if full else NEEDS_FULL)
         hidden += NEEDS_STANDARD if level is MailLevel.MINIMAL else ()
-        assert not [secret for secret in hidden if secret in told(mail)], mail["Subject"]
-    everything = "\n".join(told(mail) for mail in mails)
+        assert not [secret for secret in hidden if secret in text], mail["Subject"]
+    everything = "\n".join(texts)
     assert (NAMES["place"] in everything) is (level is not MailLevel.MINIMAL)
     assert (NAMES["service"] in everything) is (level is MailLevel.FULL and agreed)
 

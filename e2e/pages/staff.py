@@ -1,5 +1,7 @@
 """What a clinician does about requests."""
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from e2e.pages.portal import PortalPage
@@ -12,8 +14,8 @@ class StaffPage:
     def __init__(self, page: Page, site: Site) -> None:
         self.page, self.site = page, site
 
-    def sign_in(self, email: str) -> None:
-        PortalPage(self.page, self.site).sign_in(email)
+    def come_back(self, email: str) -> None:
+        PortalPage(self.page, self.site).come_back(email)
         expect(self.page.get_by_role("heading", level=1)).to_contain_text("Solicitudes")
 
     def open_first_request(self) -> None:
@@ -46,6 +48,7 @@ class StaffPage:
         self.page.get_by_role("link", name="Clientes").click()
         self.page.get_by_label("Nombre, correo o teléfono").fill(to)
         self.page.get_by_role("button", name="Buscar").click()
+        expect(self.page).to_have_url(re.compile(r"/clientes\?q="))  # Some are in sight before.
         self.page.get_by_role("link", name=to).click()
         self.page.get_by_role("link", name="Dar una cita").click()
         self.page.get_by_role("link", name=service).click()

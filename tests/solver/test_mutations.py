@@ -211,12 +211,12 @@ def all_green(copy: Path, mutations: list[Mutation]) -> bool:
 
 
 def test_a_copy_is_green(copy):
-    assert all_green(copy, FAST)
+    assert all_green(copy, FAST[:1])
 
 
 @pytest.mark.long
 def test_a_copy_is_green_for_the_others_too(copy):
-    assert all_green(copy, REST)
+    assert all_green(copy, [*FAST, *REST])
 
 
 @pytest.mark.parametrize("mutation", FAST, ids=str)

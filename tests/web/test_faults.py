@@ -225,13 +225,13 @@ def test_a_page_of_an_older_version_than_the_database_waits(visitor, clock, ana)
     assert browser.get("/citas").status_code == 200
 
 
-def test_after_another_key_people_sign_in_anew(app, visitor, ana, deliver):
+def test_after_another_key_people_sign_in_anew(app, visitor, ana, deliver, monkeypatch):
     """Cookies, links and codes of the old key are worth nothing, and nobody sees an error."""
     browser = visitor(ana)
     browser.post("/entrar", data={"correo": "ana@example.com"})
     assert browser.get("/citas").status_code == 200
     deliver()
-    app.config["SECRET_KEY"] = "another" * 8
+    monkeypatch.setitem(app.config, "SECRET_KEY", "another" * 8)
     assert browser.get("/citas").headers["Location"].startswith("/entrar")
     assert browser.get("/entrar/abc.def").status_code == 410
     assert browser.get("/entrar").status_code == 200

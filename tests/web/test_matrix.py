@@ -12,12 +12,11 @@ from werkzeug.test import TestResponse
 
 from booking import gateway
 from booking.db import database
-from booking.mailer import FolderMailer
 from booking.models import Appointment, BlockedTime, Client
 from booking.operations import agenda, replanning
 from booking.queries import staff as queries
 from booking.web.access import For, Thing, audience_of, things_of
-from tests.web.cast import HALF_IN, SHUT_OUT, STAFF, Cast, Object, gather
+from tests.web.cast import HALF_IN, SHUT_OUT, STAFF, Cast, Object
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 WITHOUT_THINGS = Object({})
@@ -26,16 +25,6 @@ LET_IN = {
     For.STAFF: (*STAFF, HALF_IN),
     For.MANAGER: ("manager",),
 }
-
-
-@pytest.fixture
-def mailer(tmp_path) -> FolderMailer:
-    return FolderMailer(tmp_path / "buzon")
-
-
-@pytest.fixture
-def cast(app, clock, visitor) -> Cast:
-    return gather(app, clock, visitor)
 
 
 @dataclass(frozen=True, slots=True)
