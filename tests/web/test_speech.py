@@ -7,7 +7,8 @@ from booking.models import Account
 
 HOSTILE = [
     "", "xx", "EN", "en_US", "en-US", "es_XX", "zz_ZZ@evil", "../../etc/passwd", "en\0",
-    "en\r\nX: y", "x" * 10_000, "é", "\u202een", "{{ 7*7 }}", "C", "root", "und", "en;q=NaN", "[]", "-1",
+    "en\r\nX: y", "x" * 10_000, "é", "\u202een", "{{ 7*7 }}", "C", "root", "und", "en;q=NaN",
+    "[]", "-1",
 ]  # fmt: skip
 ZONES_OUTSIDE = [
     "UTC", "Nowhere/City", "../../../etc/passwd", "/etc/localtime", "America/Mexico_City\0",
