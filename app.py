@@ -41,13 +41,12 @@ def create_app(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=64 * 1024,
         MAX_FORM_PARTS=600,  # A plan has up to 500 rows to tick.
-        SESSION_COOKIE_NAME="__Host-citas" if settings.secure else "citas",
+        SESSION_COOKIE_NAME=settings.cookie_name("citas"),
         SESSION_COOKIE_SECURE=settings.secure,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,
+        REMEMBER_COOKIE_NAME="",  # flask-login's own, which nobody can send: sessions are rows.
         PERMANENT_SESSION_LIFETIME=timedelta(days=90),
-        # Probes knock from this machine; links never come from the Host header.
-        TRUSTED_HOSTS=None if settings.demo else [settings.host, "127.0.0.1", "localhost"],
         COMPRESS_MIMETYPES=["text/html", "text/calendar"],  # Files are compressed ahead.
         COMPRESS_MIN_SIZE=200,
         COMPRESS_BR_LEVEL=5,

@@ -265,8 +265,9 @@ def run(arguments: list[str]) -> int:
     os.environ |= {
         "APP_ENV": "demo",
         "APP_DATA_DIR": str(chosen.data.resolve()),
-        "APP_BASE_URL": f"http://127.0.0.1:{chosen.port}",
     }
+    # Whoever opens the demo under another name says it: the portal answers to no other.
+    os.environ.setdefault("APP_BASE_URL", f"http://127.0.0.1:{chosen.port}")
     return become("-m", "flask", "--app", "app", "demo", "run", "--port", str(chosen.port))
 
 

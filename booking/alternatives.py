@@ -24,6 +24,7 @@ from booking.availability import (
     wish_of,
 )
 from booking.db import tuples
+from booking.logs import trace
 from booking.models import Appointment, Modality, OfferedSlot
 from solver import candidates
 from solver.candidates import Place
@@ -83,7 +84,7 @@ def propose(appointment: Appointment, search: Search, *, now: datetime) -> Alter
     except solver.InvalidProblem as invalid:
         if invalid.code == NO_SUCH_ROOM:
             return Alternatives()
-        log.exception("no search for appointment %s", appointment.id)
+        log.error("no search for appointment %s\n%s", appointment.id, trace(invalid))
         return Alternatives(failed=True)
     result = sound(problem, (look(problem) for look in (solving.propose, solver.greedy)))
     if result is None:

@@ -14,6 +14,7 @@ import solver
 from booking import replanning, solving
 from booking.clock import Clock
 from booking.db import connected, database, transaction
+from booking.logs import trace
 from booking.models import BlockedTime, Replan, ReplanRow, ReplanState
 from booking.replanning import Task, found_in, told
 
@@ -38,8 +39,8 @@ def run(clock: Clock, *, deadline_seconds: float = solving.REPLAN_SECONDS) -> bo
         log.info("plan %s was stopped", replan.id)
     except solver.InvalidProblem as error:
         _close(replan, ReplanState.FAILED, now=clock.now(), failure=error.code)
-    except Exception:  # Else, whoever claims it next would meet the same, for ever.
-        log.exception("plan %s failed", replan.id)
+    except Exception as error:  # Else, whoever claims it next would meet the same, for ever.
+        log.error("plan %s failed\n%s", replan.id, trace(error))
         _close(replan, ReplanState.FAILED, now=clock.now(), failure="error")
     return True
 
@@ -175,8 +176,8 @@ def loop(clock: Clock, stop: threading.Event) -> None:
                 found = run(clock)
             if found:
                 continue
-        except Exception:  # The planner outlives a locked or full disk.
-            log.exception("planner: this round failed")
+        except Exception as error:  # The planner outlives a locked or full disk.
+            log.error("planner: this round failed\n%s", trace(error))
         stop.wait(PAUSE_SECONDS)
     database.close()
 

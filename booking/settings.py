@@ -53,6 +53,25 @@ class Settings:
         """For identifiers in mails and calendars, which must not change with a port."""
         return urlsplit(self.base_url).hostname or "localhost"
 
+    def answers_to(self, host: str) -> bool:
+        """Whether a `Host` header names this portal: as people do, or as this machine does."""
+        try:
+            named = urlsplit(f"//{host}").hostname or ""
+        except ValueError:  # Half an IPv6 address.
+            return False
+        return named in ("127.0.0.1", "localhost", "::1", self._written_name())
+
+    def cookie_name(self, name: str) -> str:
+        """With the prefix to which browsers hold a cookie: ours alone, over HTTPS alone."""
+        return f"__Host-{name}" if self.secure else name
+
+    def _written_name(self) -> str:
+        """The host's name as browsers write it, accents and all."""
+        try:
+            return self.host_name.encode("idna").decode()
+        except UnicodeError:
+            return self.host_name
+
     @property
     def on_postgresql(self) -> bool:
         """Several hosts may serve one book; with SQLite it is one."""

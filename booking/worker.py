@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from booking import backup, levels, outbox
 from booking.clock import Clock
 from booking.db import connected, database
+from booking.logs import trace
 from booking.mailer import Mailer
 from booking.operations import deadlines, erasing
 from booking.settings import Settings
@@ -24,8 +25,8 @@ def tick(clock: Clock, mailer: Mailer, settings: Settings) -> int:
     done = 0
     try:
         done = deadlines.run(now=clock.now())
-    except Exception:  # What one appointment meets must not hold up everybody's mail.
-        log.exception("worker: the deadlines failed")
+    except Exception as error:  # What one appointment meets must not hold up everybody's mail.
+        log.error("worker: the deadlines failed\n%s", trace(error))
     return done + outbox.drain(mailer, settings, now=clock.now())
 
 
@@ -49,8 +50,8 @@ def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event
                     copy_from = _copy(settings, now)
         except levels.DatabaseIsNewer as newer:
             log.error("worker: waiting, since a newer version changed the database (%s)", newer)
-        except Exception:  # The worker outlives whatever one round meets: a locked or full disk.
-            log.exception("worker: this round failed")
+        except Exception as error:  # It outlives whatever one round meets: a locked or full disk.
+            log.error("worker: this round failed\n%s", trace(error))
         stop.wait(PAUSE_SECONDS)
     database.close()
 
@@ -59,8 +60,8 @@ def _copy(settings: Settings, now: datetime) -> datetime:
     """Make tonight's copy if it is due; when to look again."""
     try:
         made = backup.nightly(settings, now=now)
-    except Exception:  # Mail does not wait for a disk that is too small for copies.
-        log.exception("worker: tonight's copy failed")
+    except Exception as error:  # Mail does not wait for a disk that is too small for copies.
+        log.error("worker: tonight's copy failed\n%s", trace(error))
         return now + BACKUP_PAUSE
     if made:
         log.info("worker: made %s", made)

@@ -46,10 +46,6 @@ def open_phone(browser: Browser, site: Site, javascript: bool) -> Iterator[Calla
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def note(message: ConsoleMessage) -> None:
-        if message.type == "error" and not message.text.startswith(EXPECTED):
-            complaints.append(message.text)
-
     def open_one() -> Page:
         context = browser.new_context(
             viewport=PHONE,
@@ -63,14 +59,24 @@ def open_phone(browser: Browser, site: Site, javascript: bool) -> Iterator[Calla
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", note)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        listen(page, complaints)
         return page
 
     yield open_one
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def listen(page: Page, complaints: list[str]) -> None:
+    """Collect what a page's console complains about: a defect, or something the policy bars."""
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and not message.text.startswith(EXPECTED):
+            complaints.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 import json
 import logging
+from email.message import EmailMessage
 
 import pytest
+from peewee import OperationalError
 
-from booking import gateway, history, invariants, outbox
-from booking.mailer import FolderMailer
+from booking import gateway, history, invariants, outbox, worker
+from booking.mailer import FolderMailer, MemoryMailer
 from booking.models import (
     ALL,
     Access,
@@ -23,6 +25,7 @@ from booking.operations import add_minor, add_partner, cancel, deny, erasing, si
 from booking.operations.erasing import StillOpen
 from booking.operations.signing_in import Browser
 from booking.queries import person as queries
+from booking.web import access
 from tests.builders import NOW, at, confirmed_session, own_client, request
 from tests.conftest import make_account
 
@@ -212,3 +215,37 @@ def test_logs_carry_no_name_no_address_and_no_token(quetzalli, visitor, caplog, 
     assert visitor().get("/entrar/enlacesecreto").status_code == 500
     text = "\n".join(logging.Formatter().format(record) for record in caplog.records)
     assert not [t for t in (*TRACES, "secreto") if t in text]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, OperationalError])
+def test_a_failure_is_logged_by_where_it_was_and_never_by_its_words(
+    app, visitor, caplog, monkeypatch, failure
+):
+    """A database quotes the row that it refused, and an error may have another one behind it."""
+
+    def broken(token: str) -> str:
+        try:
+            raise ValueError(f"Key (email)=({EMAIL}) already exists")
+        except ValueError as first:
+            raise failure(NAME + token) from first
+
+    monkeypatch.setitem(app.view_functions, "portal.link", access.public(broken))
+    assert visitor().get("/entrar/secreto?sig=secreto").status_code in (500, 503)
+    text = "\n".join(logging.Formatter().format(record) for record in caplog.records)
+    assert "ValueError" in text
+    assert failure.__name__ in text
+    assert "/entrar/<token>" in text
+    assert ("in broken" in text) == (failure is RuntimeError)
+    assert not [t for t in (*TRACES, "secreto") if t in text]
+
+
+def test_a_worker_that_fails_names_nobody(app, clock, settings, caplog):
+    class Broken(MemoryMailer):
+        def send(self, message: EmailMessage) -> None:
+            raise OSError(f"550 {message['To']}")
+
+    make_account(NAME, EMAIL)
+    signing_in.ask_for_mail(EMAIL, browser="b", next_path="", language="es", now=NOW)
+    worker.tick(clock, Broken(), settings)
+    assert "OSError" in caplog.text
+    assert EMAIL not in caplog.text

@@ -8,6 +8,7 @@ import click
 import waitress
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
+from waitress.channel import HTTPChannel
 
 from booking import db, demo, fingerprint, levels, planner, practice_file, solving, tenancy, worker
 from booking.cli import processes, prove
@@ -16,6 +17,7 @@ from booking.cli.backup import back_up, restore
 from booking.cli.doctor import doctor
 from booking.cli.history import history
 from booking.cli.person import person
+from booking.cli.refusals import Refusal
 from booking.cli.simulate import simulate
 from booking.clock import Clock
 from booking.mailer import Mailer
@@ -199,6 +201,7 @@ def _serve_alone(port: int, host: str) -> None:
     clock, mailer, settings = _pieces()
     stop = worker.start(clock, mailer, settings)
     planner.start(clock, stop)
+    HTTPChannel.error_task_class = Refusal
     try:
         waitress.serve(
             current_app._get_current_object(),  # type: ignore[attr-defined] # The application itself.

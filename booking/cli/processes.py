@@ -4,8 +4,10 @@ import click
 from flask import Flask, current_app
 
 from booking import db, solving
+from booking.cli import refusals
 
 try:
+    import gunicorn.util
     from gunicorn.app.base import BaseApplication
     from gunicorn.http import wsgi
 except ImportError:
@@ -34,6 +36,7 @@ def serve(bind: str, workers: int, *, threads: int, keep_alive: int) -> None:
     if BaseApplication is object:
         raise click.ClickException("En Windows, flask serve trabaja en un solo proceso.")
     wsgi.SERVER = ""  # What serves the portal is nobody's business.
+    gunicorn.util.write_error = refusals.refuse
     db.disconnect()  # Each process opens its own.
     _Portal(
         current_app._get_current_object(),  # type: ignore[attr-defined] # The application itself.

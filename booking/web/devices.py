@@ -1,6 +1,7 @@
 """What a browser tells about itself: no more than its owner needs to know it again in a list."""
 
 import ipaddress
+from datetime import timedelta
 
 from flask import Response, request
 from flask_babel import gettext as _
@@ -21,11 +22,16 @@ SYSTEMS = (
 )  # fmt: skip
 
 
+# What a browser keeps for us beside the session: which one asked for a code by mail, and that its
+# owner has shown the second factor on it.
+ASKED, REMEMBERED_AS = "navegador", "dispositivo"
+
+
 def browser(*, cookie: str = "") -> Browser:
     """The browser of this request."""
     return Browser(
         cookie=cookie,
-        device=request.cookies.get(cookie_name(), ""),
+        device=kept(REMEMBERED_AS),
         name=_name(request.user_agent.string),
         demo=settings().demo,
     )
@@ -65,15 +71,21 @@ def words(name: str) -> str:
 
 def remember(response: Response, token: str) -> None:
     """Let this browser be known again, for as long as the second factor is remembered on it."""
+    keep(response, REMEMBERED_AS, token, lasting=REMEMBERED)
+
+
+def kept(name: str) -> str:
+    """What this browser was given to keep, or nothing."""
+    return request.cookies.get(settings().cookie_name(name), "")
+
+
+def keep(response: Response, name: str, value: str, *, lasting: timedelta) -> None:
+    """Give this browser something to keep, out of reach of scripts and other sites."""
     response.set_cookie(
-        cookie_name(),
-        token,
-        max_age=int(REMEMBERED.total_seconds()),
+        settings().cookie_name(name),
+        value,
+        max_age=lasting,
         httponly=True,
         samesite="Lax",
         secure=settings().secure,
     )
-
-
-def cookie_name() -> str:
-    return "__Host-dispositivo" if settings().secure else "dispositivo"

@@ -16,6 +16,7 @@ from booking import availability, levels
 from booking.gateway import ChangedMeanwhile, KeyReused, NotYours
 from booking.levels import DatabaseIsNewer
 from booking.lifecycle import IllegalTransition
+from booking.logs import kinds, trace
 from booking.operations.limits import Limited, TooOften
 from booking.operations.second_factor import SessionGone
 from booking.web.access import return_path
@@ -160,7 +161,7 @@ def _system(error: OSError) -> Response:
 
 def _unavailable(error: Exception) -> Response:
     """The database does not answer: a page that asks it nothing and loses nothing typed."""
-    log.error("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
+    log.error("%s %s: %s", request.method, request.url_rule, kinds(error))
     availability.begin_page(availability.remembered())
     if "_login_user" not in g:  # Nobody knows who it is, and asking would fail again.
         g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
@@ -185,9 +186,9 @@ def _retry() -> dict[str, Any]:
 
 def _unexpected(error: Exception) -> Response:
     # The rule and not the path, which may end in a link's token.
-    log.exception("%s %s", request.method, request.url_rule, exc_info=error)
+    log.error("%s %s\n%s", request.method, request.url_rule, trace(error))
     try:
         return problem(500)
-    except Exception:  # What broke the page may break the page that says so.
-        log.exception("the page about a failure failed, too")
+    except Exception as again:  # What broke the page may break the page that says so.
+        log.error("the page about a failure failed, too\n%s", trace(again))
         return Response(LAST_RESORT, 500)

@@ -1,6 +1,7 @@
 """The door: the portal's first page, signing in, registering, leaving, and the language."""
 
 import secrets
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, redirect, request, session, url_for
@@ -32,8 +33,6 @@ from booking.web.language import say
 from booking.web.urls import now, settings
 
 bp = Blueprint("portal", __name__)
-
-BROWSER_COOKIE = "navegador"
 
 
 @bp.get("/")
@@ -110,7 +109,7 @@ def _read_registration(form: Form) -> Registration:
 
 
 def _send_proof(email: str, registration: Registration | None = None) -> Response:
-    browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(18)
+    browser = devices.kept(devices.ASKED) or secrets.token_urlsafe(18)
     sign_in = signing_in.ask_for_mail(
         email,
         browser=browser,
@@ -124,14 +123,7 @@ def _send_proof(email: str, registration: Registration | None = None) -> Respons
     session["proof"] = sign_in.id
     session["registering"] = registration is not None
     response = see_other(url_for("portal.code"))
-    response.set_cookie(
-        BROWSER_COOKIE,
-        browser,
-        max_age=24 * 3600,
-        httponly=True,
-        samesite="Lax",
-        secure=settings().secure,
-    )
+    devices.keep(response, devices.ASKED, browser, lasting=timedelta(days=1))
     return response
 
 
@@ -150,7 +142,7 @@ def code() -> ResponseReturnValue:
                 signing_in.prove_by_code(
                     sign_in.id,
                     digits,
-                    browser=devices.browser(cookie=request.cookies.get(BROWSER_COOKIE, "")),
+                    browser=devices.browser(cookie=devices.kept(devices.ASKED)),
                     secret_key=settings().secret_key,
                     now=now(),
                 )

@@ -1,10 +1,10 @@
 """Headers on every answer, and the check that a form was sent from our own pages."""
 
-from urllib.parse import urlsplit
-
 from flask import Flask, Response, abort, g, request
+from flask_babel import gettext as _
 
 from booking.web import forms
+from booking.web.errors import problem
 from booking.web.urls import settings
 
 CSP = "; ".join(
@@ -24,19 +24,35 @@ CSP = "; ".join(
 
 
 def init_app(app: Flask) -> None:
+    app.before_request(_refuse_foreign_names)
     app.before_request(_refuse_foreign_forms)
     app.after_request(_headers)
 
 
+def _refuse_foreign_names() -> Response | None:
+    """Whoever asks for another site's pages is told where ours are; probes ask by any name."""
+    if request.endpoint == "portal.healthz" or settings().answers_to(request.host):
+        return None
+    return problem(
+        400,
+        title=_("Esa no es la dirección del portal"),
+        advice=_("Ábralo en %(address)s", address=settings().base_url),
+    )
+
+
 def _refuse_foreign_forms() -> None:
-    """`Sec-Fetch-Site`, else `Origin`; browsers too old for both show the form's signed key."""
+    """`Sec-Fetch-Site`, else `Origin`; browsers too old for both show the form's signed key.
+
+    The origin is compared as text, scheme and all: what a stranger sends is not worth parsing.
+    """
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None:
         ours = site == "same-origin"
     elif origin is not None:
-        ours = urlsplit(origin).netloc == request.host
+        scheme = "https" if settings().secure else "http"
+        ours = origin in (f"{scheme}://{request.host}", settings().base_url)
     else:
         ours = forms.key_is_ours()
     if not ours:

@@ -265,6 +265,40 @@ def test_every_sentence_of_the_web_is_in_the_catalogue(path):
     ]
 
 
+# Markup.
+
+
+def marked(source: str) -> list[int]:
+    """The lines that take a text for markup which is not all there in the code."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        call.lineno
+        for call in calls
+        if getattr(call.func, "id", getattr(call.func, "attr", "")) == "Markup"
+        and not all(isinstance(each, ast.Constant) for each in call.args)
+    ]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "booking").rglob("*.py")), ids=name)
+def test_nothing_variable_is_taken_for_markup(path):
+    assert not marked(path.read_text())
+
+
+# Logs.
+
+# Both print an exception's own words, with whatever they quote: `booking/logs.py` has neither.
+WORDS_OF_EXCEPTIONS = re.compile(r"\.exception\(|exc_info|format_exc|print_exc")
+
+
+def quoted(text: str) -> list[str]:
+    return WORDS_OF_EXCEPTIONS.findall(text)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "booking").rglob("*.py")), ids=name)
+def test_no_log_takes_an_exceptions_own_words(path):
+    assert not quoted(path.read_text())
+
+
 # Tables that must not forget anything.
 
 
@@ -393,6 +427,10 @@ GOOD_STEP = (
         (untranslated, '_("Hola a todos")', 'say("Hola a todos")'),
         (untranslated, '"""Hola a todos."""\nx = 1', 'x = "Hola a todos."'),
         (untranslated, 'log.info("Hola a todos")', 'render(title="Hola a todos")'),
+        (marked, "Markup('<b>{}</b>').format(name)", "Markup(f'<b>{name}</b>')"),
+        (marked, "Markup('<b>')", "markupsafe.Markup('<b>' + name)"),
+        (quoted, "log.error('%s', trace(error))", "log.exception('broken')"),
+        (quoted, "log.error('%s', kinds(error))", "log.error('broken', exc_info=error)"),
         (old_ortools, "cp_model.CpModel()", "model.AddAtMostOne(x)"),
         (old_ortools, "model.new_bool_var('x')", "solver.Solve(model)"),
         (old_ortools, "parameters.num_workers = 1", "parameters.num_search_workers = 1"),

@@ -1,9 +1,13 @@
 """Looking changes nothing: whatever anybody can open leaves every row of every table as it was."""
 
+import re
+from html.parser import HTMLParser
+
 import pytest
 
 from booking.db import tuples
 from booking.models import ALL
+from booking.web.security import CSP
 from tests.web.cast import CLIENTS, STAFF, Cast
 from tests.web.test_fuzz import FEW, MANY, pages
 
@@ -20,6 +24,33 @@ def dump() -> dict[str, list[tuple[object, ...]]]:
     }
 
 
+class Inline(HTMLParser):
+    """Collects what a page would need a weaker policy for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "style" or (tag == "script" and "src" not in given):
+            self.found.append(f"<{tag}>")
+        self.found += [
+            f"{name}={value}"
+            for name, value in given.items()
+            if name.startswith(("on", "hx-on", "data-hx-on"))
+            or name in ("style", "srcdoc", "hx-vars")
+            or re.match(r"\s*(?:javascript|js|vbscript):", value)
+            or (name == "hx-trigger" and "[" in value)
+        ]
+
+
+def inline(page: str) -> list[str]:
+    parser = Inline()
+    parser.feed(page)
+    return parser.found
+
+
 def crawled(app, cast: Cast, who: str, of_a_kind: int) -> int:
     """Open, and ask for the head of, all that somebody can come to."""
     seen = 0
@@ -27,6 +58,8 @@ def crawled(app, cast: Cast, who: str, of_a_kind: int) -> int:
         head = cast.people[who].head(path)
         assert head.status_code == answer.status_code, path
         assert head.data == b"", path
+        if answer.headers["Content-Security-Policy"] == CSP:  # A mail has styles of its own.
+            assert inline(answer.text) == [], path
         seen += 1
     return seen
 
@@ -44,6 +77,27 @@ def test_looking_changes_nothing_whoever_looks(app, cast, who):
     before = dump()
     assert crawled(app, cast, who, MANY) > 5
     assert dump() == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>x</script>",
+        "<style>x</style>",
+        '<p style="x">',
+        '<p onclick="x">',
+        '<p hx-on:click="x">',
+        '<p hx-on::after-request="x">',
+        '<a href="javascript:x">',
+        "<p hx-vals='js:{x: 1}'>",
+        '<p hx-trigger="keyup[x]">',
+    ],
+)
+def test_a_page_that_needs_a_weaker_policy_would_be_seen(text):
+    assert inline(text)
+    assert not inline(
+        '<script src="/x.js"></script><p class="x" hx-trigger="keyup delay:1s">js</p>'
+    )
 
 
 def test_a_page_that_writes_would_be_seen(app, cast):

@@ -1,0 +1,19 @@
+"""What a failure may leave in a log: what and where it was, never with whose data.
+
+An exception's own words may hold any: a database quotes the row that it refused.
+"""
+
+import traceback
+
+
+def kinds(error: BaseException) -> str:
+    """What led to `error`, and what it is, by their types."""
+    before = error.__cause__ or error.__context__
+    return f"{kinds(before)} → {type(error).__name__}" if before else type(error).__name__
+
+
+def trace(error: BaseException) -> str:
+    """The way to `error` and to what led to it, by types and lines of code."""
+    before = error.__cause__ or error.__context__
+    way = [*traceback.format_tb(error.__traceback__), type(error).__name__]
+    return "\n".join([*([trace(before)] if before else []), *way])
