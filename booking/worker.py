@@ -14,6 +14,7 @@ from booking.settings import Settings
 PAUSE_SECONDS = 2.0
 BACKUP_PAUSE = timedelta(hours=1)  # Until a copy that failed is tried again.
 PURGE_PAUSE = timedelta(hours=1)
+LOOK_PAUSE = timedelta(minutes=1)  # At what seldom changes: the database's level, the copies.
 SKEW = timedelta(seconds=30)
 
 log = logging.getLogger(__name__)
@@ -31,16 +32,18 @@ def tick(clock: Clock, mailer: Mailer, settings: Settings) -> int:
 
 def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event) -> None:
     """Rounds until `stop` is set; what fails in one is tried again in the next."""
-    copy_from = purge_from = last = clock.now()
+    look_from = copy_from = purge_from = last = clock.now()
     while not stop.is_set():
         now = clock.now()
         if now < last - SKEW:
             log.warning("worker: the clock went back by %s; see flask doctor", last - now)
-            copy_from, purge_from = min(copy_from, now), min(purge_from, now)
+            look_from = copy_from = purge_from = now
         last = now
         try:
             with connected():
-                levels.refuse_newer()
+                if now >= look_from:
+                    levels.refuse_newer()
+                    look_from = now + LOOK_PAUSE
                 tick(clock, mailer, settings)
                 if now >= purge_from:
                     erasing.purge(now=now)
@@ -64,7 +67,7 @@ def _copy(settings: Settings, now: datetime) -> datetime:
         return now + BACKUP_PAUSE
     if made:
         log.info("worker: made %s", made)
-    return now
+    return now + LOOK_PAUSE
 
 
 def start(clock: Clock, mailer: Mailer, settings: Settings) -> threading.Event:
