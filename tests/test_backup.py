@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from app import create_app
-from booking import backup, invariants, tenancy
+from booking import backup, invariants, locks, tenancy
 from booking.backup import BackupError, kept
 from booking.clock import SettableClock
 from booking.db import connect, database, transaction
@@ -128,7 +128,7 @@ def test_every_night_has_one_copy_from_three_oclock_on(db, settings):
 def test_of_two_workers_one_makes_the_copy(db, settings):
     backup.folder(settings).mkdir()
     with (backup.folder(settings) / ".turno").open("a") as other:
-        assert tenancy.lock_now(other.fileno())
+        assert locks.lock_now(other.fileno())
         assert backup.nightly(settings, now=at(2, 3)) is None
     assert backup.nightly(settings, now=at(2, 3))
 
