@@ -151,6 +151,21 @@ def migrate() -> list[str]:
     return applied
 
 
+def scrub() -> bool:
+    """Write SQLite's file anew without what was deleted; False while somebody reads the old one.
+
+    PostgreSQL tidies up by itself, in its own time: docs/adr/0018.
+    """
+    handle = _handle()
+    if isinstance(handle, _Postgresql):
+        return True
+    with handle.queue():
+        handle.execute_sql("VACUUM")
+        # What was in the file until now went by way of the log of changes.
+        busy, *_ = handle.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
 @contextmanager
 def connected() -> Iterator[None]:
     """A connection for one piece of work; PostgreSQL's goes back to the pool, which tests it.

@@ -3,9 +3,11 @@
 import json
 import logging
 
+import apsw
 import pytest
 
-from booking import gateway, history, invariants, outbox
+from booking import db as database
+from booking import gateway, history, invariants, outbox, worker
 from booking.mailer import FolderMailer
 from booking.models import (
     ALL,
@@ -23,8 +25,10 @@ from booking.operations import add_minor, add_partner, cancel, deny, erasing, si
 from booking.operations.erasing import StillOpen
 from booking.operations.signing_in import Browser
 from booking.queries import person as queries
+from booking.settings import Settings
 from tests.builders import NOW, at, confirmed_session, own_client, request
 from tests.conftest import make_account
+from tests.test_worker import Rounds
 
 NAME, EMAIL, PHONE = "Quetzalli Xochitl", "quetzalli@example.com", "+52 55 9876 5432"
 NOTE = "Prefiere hablar del colibrí"
@@ -92,6 +96,39 @@ def test_nothing_is_left_of_an_erased_person_and_the_book_is_whole(quetzalli):
     assert invariants.violations() == {}
     assert WebSession.select().where(WebSession.account == quetzalli).count() == 0
     assert queries.by_email(EMAIL) is None
+
+
+def written(settings: Settings) -> list[str]:
+    """What the book's files say about the person, in whichever corner of a page."""
+    files = settings.data_dir.glob("citas.db*")
+    text = b"".join(path.read_bytes() for path in files)
+    return [trace for trace in TRACES if trace.encode() in text]
+
+
+@pytest.mark.sqlite
+def test_no_byte_of_the_file_is_about_an_erased_person_once_the_worker_was_there(
+    quetzalli, clock, mailer, settings
+):
+    erasing.erase(person(), now=NOW)
+    assert set(written(settings)) == set(TRACES)  # In the log of changes, and in free pages.
+    worker.loop(clock, mailer, settings, Rounds())
+    assert written(settings) == []
+
+
+@pytest.mark.sqlite
+def test_a_file_that_somebody_is_reading_is_scrubbed_later(quetzalli, clock, mailer, settings):
+    erasing.erase(person(), now=NOW)
+    reader = apsw.Connection(str(settings.sqlite_path))
+    reader.execute("BEGIN; SELECT * FROM client").fetchall()
+    database.database.execute_sql("PRAGMA busy_timeout = 1")
+
+    def a_minute_later() -> None:
+        assert written(settings)
+        reader.close()
+        clock.advance(worker.LOOK_PAUSE)
+
+    worker.loop(clock, mailer, settings, Rounds(a_minute_later))
+    assert written(settings) == []
 
 
 def test_an_erased_person_can_come_back_as_somebody_new(quetzalli, settings):

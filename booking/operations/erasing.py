@@ -25,6 +25,7 @@ from booking.models import (
 from booking.queries.person import Person
 
 NOBODY = "Persona borrada"
+NOWHERE = "@borrado.invalid"  # RFC 2606.
 
 
 class StillOpen(Exception):
@@ -144,8 +145,8 @@ def _close_account(account: Account, now: datetime) -> None:
 
 
 def _nowhere(row: Account | Client) -> str:
-    """An address that leads nowhere (RFC 2606), and is no other row's."""
-    return f"{type(row).__name__.lower()}-{row.id}@borrado.invalid"
+    """An address that leads nowhere, and is no other row's."""
+    return f"{type(row).__name__.lower()}-{row.id}{NOWHERE}"
 
 
 def purge(*, now: datetime) -> int:
@@ -178,6 +179,12 @@ def purge(*, now: datetime) -> int:
             .execute()
         )
     return int(deleted)
+
+
+def count_erased() -> int:
+    """How many rows are of people who were erased."""
+    closed = Account.select().where(Account.email.endswith(NOWHERE))
+    return int(Client.select().where(Client.erased_at.is_null(False)).count() + closed.count())
 
 
 def is_erasable(client: Client) -> bool:
