@@ -21,12 +21,12 @@ from booking.models import (
     SignIn,
     WebSession,
 )
-from booking.operations import add_minor, add_partner, cancel, deny, erasing, signing_in
+from booking.operations import add_minor, add_partner, ask, cancel, deny, erasing, signing_in
 from booking.operations.erasing import StillOpen
 from booking.operations.signing_in import Browser
 from booking.queries import person as queries
 from booking.settings import Settings
-from tests.builders import NOW, at, confirmed_session, own_client, request
+from tests.builders import NOW, at, confirmed_session, own_client, request, wish
 from tests.conftest import make_account
 from tests.test_worker import Rounds
 
@@ -223,6 +223,20 @@ def test_the_manager_is_told_what_is_still_open(quetzalli, visitor, manager, ine
     answer = visitor(manager).post(url, data={"nombre": NAME})
     assert answer.status_code == 409
     assert "11 de marzo" in answer.text
+
+
+@pytest.mark.parametrize("staff", [False, True])
+def test_what_a_guardian_asked_for_stays_in_order_when_they_are_erased(quetzalli, ana, ines, staff):
+    guardian = ines if staff else quetzalli
+    child = add_minor(guardian, name="Luz", birth_date=NOW.date().replace(year=2019), now=NOW)
+    Access.create(account=ana, client=child, relation=Relation.GUARDIAN.value)
+    asked = ask(
+        wish(service="infantil", client=child), at(10, 10), client=child, account=guardian, now=NOW
+    )
+    cancel(asked.id, account=guardian, now=NOW)
+    erasing.erase(person(guardian.email), now=NOW)
+    assert Client.get_by_id(child.id).name == "Luz"
+    assert invariants.violations() == {}
 
 
 def test_what_staff_look_at_is_noted_once_a_day(quetzalli, visitor, ines, app):

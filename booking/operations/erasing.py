@@ -39,7 +39,8 @@ class StillOpen(Exception):
 def erase(person: Person, *, now: datetime) -> None:
     """Take the person out of every row that names them; the book and its history stay whole.
 
-    An account of the staff goes on working: only what it was as a client is erased.
+    An account of the staff goes on working, also for a child who has another guardian: only what
+    it was as a client is erased.
 
     Raises:
         StillOpen: with what has to be cancelled first.
@@ -55,7 +56,7 @@ def erase(person: Person, *, now: datetime) -> None:
             _rename_couple(couple, now)
         _forget_mail(person)
         if person.account is not None:
-            _close_account(person.account, now)
+            _close_account(person.account, [*going, *person.couples], now)
 
 
 def still_open(clients: list[Client], *, now: datetime) -> list[Appointment]:
@@ -126,10 +127,10 @@ def _forget_mail(person: Person) -> None:
             ).where(SignIn.email == email).execute()
 
 
-def _close_account(account: Account, now: datetime) -> None:
+def _close_account(account: Account, erased: list[Client], now: datetime) -> None:
     theirs = Access.account == account
     if account.staff:
-        Access.delete().where(theirs).execute()
+        Access.delete().where(theirs, Access.client.in_([row.id for row in erased])).execute()
         return
     Access.delete().where(theirs, Access.relation == Relation.GUARDIAN).execute()
     for kept in (WebSession, KnownDevice, Factor):
