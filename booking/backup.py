@@ -170,8 +170,10 @@ def _contents_of_dump(file: Path) -> Contents:
     names = LEVEL_ROW.findall(log)
     if not names:
         raise BackupError(f"{file} no es un respaldo de Citaclara.")
-    copied = rows.partition("FROM stdin;\n")[2].partition("\\.\n")[0]
-    return Contents(False, level_of(names), copied.count("\n"))
+    _, *copied = rows.split("FROM stdin;\n")  # Once for each schema that has such a table.
+    return Contents(
+        False, level_of(names), sum(each.partition("\\.\n")[0].count("\n") for each in copied)
+    )
 
 
 def restore(file: Path, settings: Settings) -> Contents:
