@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import apsw
 
-from booking import tenancy
+from booking import locks, tenancy
 from booking.db import database
 from booking.levels import Level, level_of
 from booking.models import Account, Appointment, Practice
@@ -43,6 +43,12 @@ class Contents:
 def folder(settings: Settings) -> Path:
     """Where the nightly copies are."""
     return settings.data_dir / "respaldos"
+
+
+def place(settings: Settings, stamp: str) -> Path:
+    """Where a copy goes that is called by its time."""
+    suffix = "db" if settings.sqlite_path else "dump"
+    return folder(settings) / f"citas-{stamp}.{suffix}"
 
 
 def make(settings: Settings, target: Path) -> Path:
@@ -76,13 +82,12 @@ def make(settings: Settings, target: Path) -> Path:
 def nightly(settings: Settings, *, now: datetime) -> Path | None:
     """Today's copy if it is time and there is none yet; of two workers one makes it."""
     local = now.astimezone(ZoneInfo(Practice.get().zone))
-    suffix = "db" if settings.sqlite_path else "dump"
-    target = folder(settings) / f"citas-{local:%Y-%m-%d}.{suffix}"
+    target = place(settings, f"{local:%Y-%m-%d}")
     if local.hour < AFTER_HOUR or target.exists():
         return None
     target.parent.mkdir(parents=True, exist_ok=True)
     with (target.parent / ".turno").open("a") as turn:
-        if not tenancy.lock_now(turn.fileno()) or target.exists():
+        if not locks.lock_now(turn.fileno()) or target.exists():
             return None
         for left in target.parent.glob(".citas-*.parcial"):  # By a worker that died at it.
             left.unlink()
@@ -165,8 +170,10 @@ def _contents_of_dump(file: Path) -> Contents:
     names = LEVEL_ROW.findall(log)
     if not names:
         raise BackupError(f"{file} no es un respaldo de Citaclara.")
-    copied = rows.partition("FROM stdin;\n")[2].partition("\\.\n")[0]
-    return Contents(False, level_of(names), copied.count("\n"))
+    _, *copied = rows.split("FROM stdin;\n")  # Once for each schema that has such a table.
+    return Contents(
+        False, level_of(names), sum(each.partition("\\.\n")[0].count("\n") for each in copied)
+    )
 
 
 def restore(file: Path, settings: Settings) -> Contents:

@@ -1,13 +1,12 @@
 """The database handle, the base of every model, and the one queue of writers."""
 
 import os
-import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from peewee import (
     AutoField,
@@ -22,6 +21,8 @@ from playhouse.apsw_ext import APSWDatabase
 from playhouse.migrations import Runner
 from playhouse.pool import PooledPostgresqlDatabase
 from psycopg.conninfo import conninfo_to_dict
+
+from booking import locks
 
 if TYPE_CHECKING:
     from booking.settings import Settings
@@ -78,7 +79,9 @@ class _Sqlite(APSWDatabase):
         if not self._threads.acquire(timeout=QUEUE_SECONDS):
             raise OperationalError("the queue of writers does not move")
         try:
-            with _locked(self._processes):
+            with self._processes.open("w") as file:
+                if not locks.lock(file.fileno(), seconds=QUEUE_SECONDS):
+                    raise OperationalError("another process has been writing for too long")
                 yield
         finally:
             self._threads.release()
@@ -127,50 +130,6 @@ def _postgresql(url: str) -> _Postgresql:
     return _Postgresql(url, max_connections=0, prefer_psycopg3=True, **patience)
 
 
-try:
-    import fcntl
-
-    @contextmanager
-    def _locked(path: Path) -> Iterator[None]:
-        """Hold the lock on a file; closing the file, or dying, lets go of it."""
-        with path.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                _wait_for(file)
-            yield
-
-    def _wait_for(file: IO[str]) -> None:
-        """Queue in the kernel, which is fair but knows no time limit: so a thread waits there.
-
-        When the time is over the caller closes the file, and a lock that comes too late with it.
-        """
-        outcome: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
-
-        def wait() -> None:
-            try:
-                fcntl.flock(number, fcntl.LOCK_EX)
-                outcome.put(None)
-            except OSError as error:
-                outcome.put(error)
-
-        number = file.fileno()
-        threading.Thread(target=wait, daemon=True).start()
-        try:
-            failed = outcome.get(timeout=QUEUE_SECONDS)
-        except queue.Empty:
-            raise OperationalError("another process has been writing for too long") from None
-        if failed:
-            raise OperationalError(str(failed))
-
-except ImportError:  # Not POSIX: one server process there, for which the thread lock is enough.
-
-    @contextmanager
-    def _locked(path: Path) -> Iterator[None]:
-        del path
-        yield
-
-
 def _handle() -> Handle:
     found: Handle = database.obj
     return found
@@ -190,6 +149,21 @@ def migrate() -> list[str]:
     with _handle().queue():
         applied: list[str] = Runner(database.obj, str(MIGRATIONS)).up()
     return applied
+
+
+def scrub() -> bool:
+    """Write SQLite's file anew without what was deleted; False while somebody reads the old one.
+
+    PostgreSQL tidies up by itself, in its own time: docs/adr/0018.
+    """
+    handle = _handle()
+    if isinstance(handle, _Postgresql):
+        return True
+    with handle.queue():
+        handle.execute_sql("VACUUM")
+        # What was in the file until now went by way of the log of changes.
+        busy, *_ = handle.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 @contextmanager

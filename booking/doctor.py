@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import apsw
 from peewee import PeeweeException, PostgresqlDatabase, fn
 
-from booking import backup, fingerprint, invariants, levels, outbox
+from booking import backup, fingerprint, history, invariants, levels, outbox
 from booking.db import database, tuples
 from booking.invariants import Violation
 from booking.levels import Level
@@ -126,6 +126,12 @@ PROMISES = (
         "Cada cambio tiene sus mensajes, una sola vez",
         invariants.messages_not_as_owed,
         ("cita", "versión", "suceso"),
+    ),
+    Promise(
+        "I4",
+        "La historia es la que se anotó (los detalles: flask history verify)",
+        history.violations,
+        ("cita", "versión"),
     ),
     Promise(
         "I6",

@@ -263,18 +263,27 @@ def sign_ins_used_too_late() -> list[Violation]:
 
 
 def wishes_of_others() -> list[Violation]:
-    """I11: who asked, and who changed something as a client, may act for that client."""
+    """I11: who asked, and who changed something as a client, may act for that client.
+
+    Or could, until one of the two was erased.
+    """
     return rows(
         """
-        SELECT a.id, a.account_id FROM appointment AS a
-        WHERE a.account_id IS NOT NULL AND NOT EXISTS (
+        SELECT did.id, did.account_id FROM (
+            SELECT a.id, a.account_id, a.client_id FROM appointment AS a
+            WHERE a.account_id IS NOT NULL
+            UNION
+            SELECT a.id, h.account_id, a.client_id FROM history AS h
+            JOIN appointment AS a ON a.id = h.appointment_id WHERE h.actor = 'client'
+        ) AS did
+        WHERE NOT EXISTS (
             SELECT 1 FROM access AS x
-            WHERE x.account_id = a.account_id AND x.client_id = a.client_id)
-        UNION
-        SELECT a.id, h.account_id FROM history AS h JOIN appointment AS a ON a.id = h.appointment_id
-        WHERE h.actor = 'client' AND NOT EXISTS (
-            SELECT 1 FROM access AS x
-            WHERE x.account_id = h.account_id AND x.client_id = a.client_id)
+            WHERE x.account_id = did.account_id AND x.client_id = did.client_id)
+        AND NOT EXISTS (
+            SELECT 1 FROM client AS c WHERE c.id = did.client_id AND c.erased_at IS NOT NULL)
+        AND NOT EXISTS (
+            SELECT 1 FROM account AS k WHERE k.id = did.account_id
+            AND k.email = 'account-' || k.id || '@borrado.invalid')
         """
     )
 

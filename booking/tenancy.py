@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from booking import locks
 from booking.settings import Settings
 
 
@@ -28,24 +29,6 @@ def sole_server(settings: Settings) -> Iterator[None]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{path}.server").open("a") as file:
-        if not lock_now(file.fileno()):
+        if not locks.lock_now(file.fileno()):
             raise AlreadyServed(path)
         yield
-
-
-try:
-    import fcntl
-
-    def lock_now(file: int) -> bool:
-        """Take the lock on an open file, if nobody has it; closing it, or dying, lets go."""
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-except ImportError:  # Not POSIX: there is no such lock, and the port keeps a second server off.
-
-    def lock_now(file: int) -> bool:
-        del file
-        return True

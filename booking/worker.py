@@ -4,7 +4,7 @@ import logging
 import threading
 from datetime import datetime, timedelta
 
-from booking import backup, levels, outbox
+from booking import backup, db, levels, outbox
 from booking.clock import Clock
 from booking.db import connected, database
 from booking.logs import trace
@@ -14,7 +14,8 @@ from booking.settings import Settings
 
 PAUSE_SECONDS = 2.0
 BACKUP_PAUSE = timedelta(hours=1)  # Until a copy that failed is tried again.
-PURGE_PAUSE = timedelta(hours=1)
+PURGE_PAUSE = timedelta(days=1)
+LOOK_PAUSE = timedelta(minutes=1)  # At what seldom changes: the database's level, the copies.
 SKEW = timedelta(seconds=30)
 
 log = logging.getLogger(__name__)
@@ -32,19 +33,23 @@ def tick(clock: Clock, mailer: Mailer, settings: Settings) -> int:
 
 def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event) -> None:
     """Rounds until `stop` is set; what fails in one is tried again in the next."""
-    copy_from = purge_from = last = clock.now()
+    look_from = copy_from = purge_from = last = clock.now()
+    scrubbed = 0
     while not stop.is_set():
         now = clock.now()
         if now < last - SKEW:
             log.warning("worker: the clock went back by %s; see flask doctor", last - now)
-            copy_from, purge_from = min(copy_from, now), min(purge_from, now)
+            look_from = copy_from = purge_from = now
         last = now
         try:
             with connected():
-                levels.refuse_newer()
+                if now >= look_from:
+                    levels.refuse_newer()
+                    scrubbed = _scrub(scrubbed)
+                    look_from = now + LOOK_PAUSE
                 tick(clock, mailer, settings)
                 if now >= purge_from:
-                    erasing.purge(now=now)
+                    scrubbed = -1 if erasing.purge(now=now) else scrubbed
                     purge_from = now + PURGE_PAUSE
                 if now >= copy_from:
                     copy_from = _copy(settings, now)
@@ -56,6 +61,16 @@ def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event
     database.close()
 
 
+def _scrub(scrubbed: int) -> int:
+    """Once somebody was erased, leave nothing of them in the file; of how many that is true."""
+    erased = erasing.count_erased()
+    try:
+        return erased if erased == scrubbed or db.scrub() else scrubbed
+    except Exception as error:  # Mail does not wait for a disk that is too small for a second file.
+        log.error("worker: what was erased is still in the file\n%s", trace(error))
+        return scrubbed
+
+
 def _copy(settings: Settings, now: datetime) -> datetime:
     """Make tonight's copy if it is due; when to look again."""
     try:
@@ -65,7 +80,7 @@ def _copy(settings: Settings, now: datetime) -> datetime:
         return now + BACKUP_PAUSE
     if made:
         log.info("worker: made %s", made)
-    return now
+    return now + LOOK_PAUSE
 
 
 def start(clock: Clock, mailer: Mailer, settings: Settings) -> threading.Event:

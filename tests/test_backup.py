@@ -1,21 +1,19 @@
-"""Copies are taken while everybody writes, are sound, and become a book that keeps its promises."""
+"""Copies are whole, rotated, and put back only where nothing is overwritten."""
 
 import stat
-import threading
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from app import create_app
-from booking import backup, invariants, tenancy
+from booking import backup, locks, tenancy
 from booking.backup import BackupError, kept
 from booking.clock import SettableClock
-from booking.db import connect, database, transaction
-from booking.models import Appointment, OutboxMessage
-from booking.operations import ask
+from booking.db import database
+from booking.models import Appointment
 from tests.books import settings_in
-from tests.builders import NOW, at, own_client, request, wish
+from tests.builders import NOW, at, request
 from tests.conftest import make_account
 from tests.test_doctor import newer_migration
 
@@ -33,44 +31,6 @@ def elsewhere(tmp_path):
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     return settings_in(folder)
-
-
-def test_a_copy_taken_while_eight_people_write_becomes_a_sound_book(db, settings, elsewhere):
-    with transaction():
-        crowd = [make_account(f"Persona {n}", f"persona{n}@example.com") for n in range(40)]
-    acknowledged: list[int] = []
-    wanted = list(zip(crowd, _times(), strict=True))
-
-    def write(n: int) -> None:
-        for account, start in wanted[n::8]:
-            client = own_client(account)
-            made = ask(wish(client=client), start, client=client, account=account, now=NOW)
-            acknowledged.append(made.id)
-        database.close()
-
-    threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    while len(acknowledged) < 8:
-        threads[0].join(timeout=0.01)
-    before = list(acknowledged)
-    made = backup.make(settings, settings.data_dir / "copia.db")
-    for thread in threads:
-        thread.join()
-    assert len(acknowledged) == 40
-    database.close()
-    connect(elsewhere)
-    backup.restore(made, elsewhere)
-    assert invariants.violations() == {}
-    restored = {row.id for row in Appointment.select()}
-    assert set(before) <= restored <= set(acknowledged)
-    assert OutboxMessage.select().count() == 2 * len(restored)
-
-
-def _times() -> list[datetime]:
-    days = (3, 4, 5, 8, 9, 10, 11, 12, 16, 17)
-    hours = ((9, 0), (10, 15), (11, 30), (12, 45))
-    return [at(day, hour, minute) for day in days for hour, minute in hours]
 
 
 def test_a_copy_is_for_its_owners_eyes_and_leaves_nothing_beside_it(db, settings, tmp_path):
@@ -128,7 +88,7 @@ def test_every_night_has_one_copy_from_three_oclock_on(db, settings):
 def test_of_two_workers_one_makes_the_copy(db, settings):
     backup.folder(settings).mkdir()
     with (backup.folder(settings) / ".turno").open("a") as other:
-        assert tenancy.lock_now(other.fileno())
+        assert locks.lock_now(other.fileno())
         assert backup.nightly(settings, now=at(2, 3)) is None
     assert backup.nightly(settings, now=at(2, 3))
 

@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 from peewee import IntegrityError
 
-from booking import availability, db, gateway, invariants, links, operations, outbox, planner
+from booking import (
+    availability,
+    db,
+    gateway,
+    history,
+    invariants,
+    links,
+    operations,
+    outbox,
+    planner,
+)
 from booking.availability import Slot
 from booking.clock import SettableClock
 from booking.gateway import Key
@@ -29,6 +39,7 @@ from booking.models import (
     History,
     OfferedSlot,
     OutboxMessage,
+    Practice,
     Replan,
     ReplanRow,
     SignIn,
@@ -52,6 +63,7 @@ from booking.operations import (
     decline_offers,
     deny,
     displace,
+    erasing,
     pin_room,
     plan_for,
     report_absence,
@@ -67,6 +79,7 @@ from booking.operations import (
 )
 from booking.operations.replanning import Adjustment, Missing, change_room
 from booking.operations.signing_in import Browser, Registration
+from booking.queries import person
 from booking.replanning import Allowed
 from booking.simulation.crashes import Crashed, statements
 from tests.builders import NOW, at, own_client, request, wish
@@ -291,16 +304,44 @@ def asks_for_mail(b: Book) -> Work:
     )
 
 
+def erases(b: Book) -> Work:
+    """Ana, with a child, a partner, a denied request with a note, and a mail to sign in."""
+    child = add_minor(b.ana, name="Luz", birth_date=NOW.date().replace(year=2019), now=NOW)
+    add_partner(b.ana, name="Carlos", now=NOW)
+    deny(b.asked().id, version=1, actor=b.ines, note="Nota", now=NOW)
+    b.sign_in()
+    signing_in.open_session(b.ana, Browser(), now=NOW)
+    who = person.by_email(b.ana.email)
+    assert who is not None
+    assert who.minors == (child,)
+    return lambda key: erasing.erase(who, now=LATER)
+
+
+def purges(b: Book) -> Work:
+    deny(b.asked().id, version=1, actor=b.ines, note="Nota", now=NOW)
+    b.sign_in()
+    signing_in.open_session(b.ana, Browser(), now=NOW)
+    Practice.update(retention_days=30, revision=Practice.revision + 1).execute()
+
+    def work(key: Key | None) -> None:
+        erasing.purge(now=NOW + timedelta(days=365))
+
+    return work
+
+
 ONCE: dict[str, Prepare] = {
     prepare.__name__: prepare
     for prepare in (
         asks, accepts, denies, displaces, undoes, takes, takes_for_client, declines, cancels,
         cancels_for_client, books, moves, closes, pins, changes_room, blocks, unblocks,
         reports_absence, plans, searches_again, stops, adjusts, adds_minor, adds_partner,
-        adds_client, asks_for_mail,
+        adds_client, asks_for_mail, erases, purges,
     )
 }  # fmt: skip
-IN_SHORT = ("asks", "accepts", "denies", "undoes", "takes", "cancels", "moves", "reports_absence")
+IN_SHORT = (
+    "asks", "accepts", "denies", "undoes", "takes", "cancels", "moves", "reports_absence",
+    "erases", "purges",
+)  # fmt: skip
 RANDOM = {"nonce", "message_id", "token_hash"}  # Names that are made up anew each time.
 
 
@@ -336,6 +377,7 @@ def dies_everywhere(work: Work, *, every: int = 1) -> None:
     assert work(KEY) == answer  # The first reply was lost.
     assert dump() == after
     assert invariants.violations() == {}
+    assert history.violations() == []
 
 
 @pytest.mark.parametrize("verb", IN_SHORT)

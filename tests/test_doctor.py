@@ -10,7 +10,7 @@ import pytest
 from peewee import PeeweeException, PostgresqlDatabase
 
 from app import create_app
-from booking import backup, demo, doctor, fingerprint, invariants, practice_file
+from booking import backup, demo, doctor, fingerprint, history, invariants, practice_file
 from booking.clock import SettableClock
 from booking.db import database, migrate
 from booking.doctor import CannotRun, Finding, Verdict
@@ -23,6 +23,7 @@ from booking.models import (
 from tests.books import settings_in
 from tests.builders import NOW, at, request
 from tests.conftest import PRACTICE
+from tests.test_history import rewrite
 
 DEMO = Path(__file__).parent.parent / "demo" / "consultorio.toml"
 
@@ -90,7 +91,16 @@ def test_a_program_can_read_it(flask, confirmed):
 
 
 def test_every_invariant_has_its_line(look):
-    assert {promise.find for promise in doctor.PROMISES} == set(invariants.ALL)
+    asked = {promise.find for promise in doctor.PROMISES}
+    assert asked == {*invariants.ALL, history.violations}
+
+
+def test_a_history_that_was_rewritten_is_noticed(look, flask, confirmed):
+    rewrite(f"UPDATE history SET at = at + 1 WHERE appointment_id = {confirmed.id} AND version = 2")
+    wrong = {f.words: f.rows for f in look() if f.check == "I4" and f.verdict is Verdict.WRONG}
+    assert list(wrong.values()) == [(f"cita {confirmed.id}, versión 2",)]
+    assert "flask history verify" in next(iter(wrong))
+    assert flask("doctor").exit_code == 1
 
 
 def test_hours_that_changed_later_are_a_remark(look, confirmed, db):

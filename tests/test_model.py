@@ -148,6 +148,17 @@ def test_nothing_waits_for_ever(new_life, seed):
     life.check()
 
 
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 20))]
+)
+def test_people_are_forgotten_while_everything_goes_on(new_life, seed):
+    life = new_life(random.Random(seed))
+    for _ in range(3):
+        walk(life, 30, (*STEPS, *[Life.erase] * 3))
+        life.sleep(timedelta(days=1))
+    assert life.counted["borrar: done"] + life.counted["borrar: StillOpen"]
+
+
 @pytest.mark.long
 def test_the_walks_reach_everything_that_can_happen(new_life):
     """A walk that is refused all the time proves nothing."""

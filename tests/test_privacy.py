@@ -4,9 +4,11 @@ import json
 import logging
 from email.message import EmailMessage
 
+import apsw
 import pytest
 from peewee import OperationalError
 
+from booking import db as database
 from booking import gateway, history, invariants, outbox, worker
 from booking.mailer import FolderMailer, MemoryMailer
 from booking.models import (
@@ -21,13 +23,15 @@ from booking.models import (
     SignIn,
     WebSession,
 )
-from booking.operations import add_minor, add_partner, cancel, deny, erasing, signing_in
+from booking.operations import add_minor, add_partner, ask, cancel, deny, erasing, signing_in
 from booking.operations.erasing import StillOpen
 from booking.operations.signing_in import Browser
 from booking.queries import person as queries
+from booking.settings import Settings
 from booking.web import access
-from tests.builders import NOW, at, confirmed_session, own_client, request
+from tests.builders import NOW, at, confirmed_session, own_client, request, wish
 from tests.conftest import make_account
+from tests.test_worker import Rounds
 
 NAME, EMAIL, PHONE = "Quetzalli Xochitl", "quetzalli@example.com", "+52 55 9876 5432"
 NOTE = "Prefiere hablar del colibrí"
@@ -95,6 +99,39 @@ def test_nothing_is_left_of_an_erased_person_and_the_book_is_whole(quetzalli):
     assert invariants.violations() == {}
     assert WebSession.select().where(WebSession.account == quetzalli).count() == 0
     assert queries.by_email(EMAIL) is None
+
+
+def written(settings: Settings) -> list[str]:
+    """What the book's files say about the person, in whichever corner of a page."""
+    files = settings.data_dir.glob("citas.db*")
+    text = b"".join(path.read_bytes() for path in files)
+    return [trace for trace in TRACES if trace.encode() in text]
+
+
+@pytest.mark.sqlite
+def test_no_byte_of_the_file_is_about_an_erased_person_once_the_worker_was_there(
+    quetzalli, clock, mailer, settings
+):
+    erasing.erase(person(), now=NOW)
+    assert set(written(settings)) == set(TRACES)  # In the log of changes, and in free pages.
+    worker.loop(clock, mailer, settings, Rounds())
+    assert written(settings) == []
+
+
+@pytest.mark.sqlite
+def test_a_file_that_somebody_is_reading_is_scrubbed_later(quetzalli, clock, mailer, settings):
+    erasing.erase(person(), now=NOW)
+    reader = apsw.Connection(str(settings.sqlite_path))
+    reader.execute("BEGIN; SELECT * FROM client").fetchall()
+    database.database.execute_sql("PRAGMA busy_timeout = 1")
+
+    def a_minute_later() -> None:
+        assert written(settings)
+        reader.close()
+        clock.advance(worker.LOOK_PAUSE)
+
+    worker.loop(clock, mailer, settings, Rounds(a_minute_later))
+    assert written(settings) == []
 
 
 def test_an_erased_person_can_come_back_as_somebody_new(quetzalli, settings):
@@ -189,6 +226,20 @@ def test_the_manager_is_told_what_is_still_open(quetzalli, visitor, manager, ine
     answer = visitor(manager).post(url, data={"nombre": NAME})
     assert answer.status_code == 409
     assert "11 de marzo" in answer.text
+
+
+@pytest.mark.parametrize("staff", [False, True])
+def test_what_a_guardian_asked_for_stays_in_order_when_they_are_erased(quetzalli, ana, ines, staff):
+    guardian = ines if staff else quetzalli
+    child = add_minor(guardian, name="Luz", birth_date=NOW.date().replace(year=2019), now=NOW)
+    Access.create(account=ana, client=child, relation=Relation.GUARDIAN.value)
+    asked = ask(
+        wish(service="infantil", client=child), at(10, 10), client=child, account=guardian, now=NOW
+    )
+    cancel(asked.id, account=guardian, now=NOW)
+    erasing.erase(person(guardian.email), now=NOW)
+    assert Client.get_by_id(child.id).name == "Luz"
+    assert invariants.violations() == {}
 
 
 def test_what_staff_look_at_is_noted_once_a_day(quetzalli, visitor, ines, app):

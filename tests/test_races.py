@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from peewee import SqliteDatabase
 
-from booking import availability, gateway, invariants, occupancy, outbox
+from booking import availability, gateway, invariants, occupancy, outbox, practice_file
 from booking.availability import NotFree
 from booking.db import database, transaction
 from booking.gateway import Actor, ChangedMeanwhile, Key
@@ -40,14 +40,18 @@ from booking.operations import (
     block_time,
     book,
     cancel,
+    cancel_for_client,
     deadlines,
     deny,
+    report_absence,
     take_offer,
     undo,
 )
+from booking.operations.replanning import Missing
 from booking.operations.requesting import NotAllowed, OfferGone
+from booking.replanning import Allowed
 from tests.builders import NOW, THURSDAY_AT_TEN, at, own_client, request, wish
-from tests.conftest import add_minor, make_account
+from tests.conftest import PRACTICE, add_minor, make_account
 
 ROOT = Path(__file__).parents[1]
 Job = Callable[[], Any]
@@ -197,6 +201,47 @@ def test_accepting_and_blocking_time_agree_on_who_was_first(ana, ines, turn):
     ]
     accepted, blocked = at_once(*jobs) if turn % 2 else at_once(*jobs[::-1])[::-1]
     assert not isinstance(blocked, Exception)
+    if isinstance(accepted, Exception):
+        assert isinstance(accepted, NotFree)
+        assert state(asked) is State.REQUESTED
+    else:
+        assert state(asked) is State.CONFIRMED
+
+
+def change_hours() -> None:
+    """The practice is closed on that Thursday, from now on."""
+    closed = '\n[[feriados]]\nfecha = 2027-03-04\nnombre = "Elecciones"\n'
+    practice_file.load(PRACTICE.read_text() + closed, now=NOW)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_accepting_and_changing_the_hours_agree_on_who_was_first(ana, ines, turn):
+    asked = request(ana)
+    jobs: list[Job] = [lambda: accept(asked.id, version=1, actor=ines, now=NOW), change_hours]
+    accepted, changed = at_once(*jobs) if turn % 2 else at_once(*jobs[::-1])[::-1]
+    assert changed is None
+    if isinstance(accepted, Exception):
+        assert isinstance(accepted, NotFree)
+        assert state(asked) is State.REQUESTED
+    else:
+        assert state(asked) is State.CONFIRMED
+        assert invariants.confirmed_outside_hours() == [(asked.id, asked.starts_at)]
+        cancel_for_client(asked.id, version=2, actor=ines, now=NOW)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_accepting_and_closing_the_only_room_agree_on_who_was_first(ana, ines, turn):
+    asked = request(ana, at(4, 17), location="norte")
+    manager = gateway.staff(Account.get(Account.manager))
+    jobs: list[Job] = [
+        lambda: accept(asked.id, version=1, actor=ines, now=NOW),
+        lambda: report_absence(
+            Missing(room_id=asked.room_id), at(4, 16), at(4, 17, 30), reason="", allowed=Allowed(),
+            actor=manager, now=NOW,
+        ),
+    ]  # fmt: skip
+    accepted, closed = at_once(*jobs) if turn % 2 else at_once(*jobs[::-1])[::-1]
+    assert not isinstance(closed, Exception)
     if isinstance(accepted, Exception):
         assert isinstance(accepted, NotFree)
         assert state(asked) is State.REQUESTED

@@ -72,6 +72,28 @@ def test_nothing_is_sent_for_a_database_of_a_newer_version(
     assert "9999_future" in caplog.text
 
 
+@pytest.mark.sqlite
+def test_copies_and_level_are_looked_at_once_a_minute(app, clock, mailer, settings, caplog):
+    seen: list[tuple[int, bool]] = []
+
+    def lose_the_copy() -> None:
+        for path in backup.copies(settings).values():
+            path.unlink()
+
+    def look() -> None:
+        seen.append((len(backup.copies(settings)), "9999_future" in caplog.text))
+
+    def a_minute_later() -> None:
+        look()
+        clock.advance(worker.LOOK_PAUSE)
+
+    worker.loop(
+        clock, mailer, settings,
+        Rounds(lose_the_copy, a_minute_later, look, newer_migration, a_minute_later, look),
+    )  # fmt: skip
+    assert seen == [(0, False), (1, False), (1, False), (1, True)]
+
+
 class Away:
     """A mail server that cannot be reached."""
 

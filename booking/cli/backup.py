@@ -34,8 +34,7 @@ def back_up(file: Path | None) -> None:
 
 def _by_the_time(settings: Settings) -> Path:
     now = current_app.extensions["clock"].now().astimezone(ZoneInfo(Practice.get().zone))
-    suffix = "db" if settings.sqlite_path else "dump"
-    return backup.folder(settings) / f"citas-{now:%Y-%m-%d-%H%M%S}.{suffix}"
+    return backup.place(settings, f"{now:%Y-%m-%d-%H%M%S}")
 
 
 @click.command("restore")

@@ -25,6 +25,7 @@ from booking.models import (
 from booking.queries.person import Person
 
 NOBODY = "Persona borrada"
+NOWHERE = "@borrado.invalid"  # RFC 2606.
 
 
 class StillOpen(Exception):
@@ -38,7 +39,8 @@ class StillOpen(Exception):
 def erase(person: Person, *, now: datetime) -> None:
     """Take the person out of every row that names them; the book and its history stay whole.
 
-    An account of the staff goes on working: only what it was as a client is erased.
+    An account of the staff goes on working, also for a child who has another guardian: only what
+    it was as a client is erased.
 
     Raises:
         StillOpen: with what has to be cancelled first.
@@ -54,7 +56,7 @@ def erase(person: Person, *, now: datetime) -> None:
             _rename_couple(couple, now)
         _forget_mail(person)
         if person.account is not None:
-            _close_account(person.account, now)
+            _close_account(person.account, [*going, *person.couples], now)
 
 
 def still_open(clients: list[Client], *, now: datetime) -> list[Appointment]:
@@ -125,10 +127,10 @@ def _forget_mail(person: Person) -> None:
             ).where(SignIn.email == email).execute()
 
 
-def _close_account(account: Account, now: datetime) -> None:
+def _close_account(account: Account, erased: list[Client], now: datetime) -> None:
     theirs = Access.account == account
     if account.staff:
-        Access.delete().where(theirs).execute()
+        Access.delete().where(theirs, Access.client.in_([row.id for row in erased])).execute()
         return
     Access.delete().where(theirs, Access.relation == Relation.GUARDIAN).execute()
     for kept in (WebSession, KnownDevice, Factor):
@@ -144,8 +146,8 @@ def _close_account(account: Account, now: datetime) -> None:
 
 
 def _nowhere(row: Account | Client) -> str:
-    """An address that leads nowhere (RFC 2606), and is no other row's."""
-    return f"{type(row).__name__.lower()}-{row.id}@borrado.invalid"
+    """An address that leads nowhere, and is no other row's."""
+    return f"{type(row).__name__.lower()}-{row.id}{NOWHERE}"
 
 
 def purge(*, now: datetime) -> int:
@@ -180,6 +182,12 @@ def purge(*, now: datetime) -> int:
             .execute()
         )
     return int(deleted)
+
+
+def count_erased() -> int:
+    """How many rows are of people who were erased."""
+    closed = Account.select().where(Account.email.endswith(NOWHERE))
+    return int(Client.select().where(Client.erased_at.is_null(False)).count() + closed.count())
 
 
 def is_erasable(client: Client) -> bool:

@@ -1,20 +1,24 @@
 """Many people at once: one of them wins, the others hear of it, nothing doubles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
-from booking import availability, db
+from booking import availability, db, gateway, practice_file
 from booking.lifecycle import Event, State
-from booking.models import Appointment, History, OfferedSlot
-from booking.operations import ask, block_time, deadlines, deny
+from booking.models import Account, Appointment, History, OfferedSlot, Replan
+from booking.operations import ask, block_time, deadlines, deny, report_absence, stop
+from booking.operations.replanning import Missing
 from booking.proof import tally
 from booking.proof.outcome import Finding, Outcome, Size
 from booking.proof.stage import Person, Stage
 from booking.proof.tally import Results
 from booking.proof.times import Opening
 from booking.proof.visitors import Answer, at_once, in_turn
+from booking.replanning import Allowed
 
 
 def last_slot(stage: Stage, size: Size) -> Outcome:
@@ -55,20 +59,28 @@ def _changed(first: Results, again: Results) -> int:
 
 
 def accept_race(stage: Stage, size: Size) -> Outcome:
-    """Many accept one request; others withdraw it, let it lapse, or block its time meanwhile."""
+    """Many accept one request; others withdraw it, let it lapse, or take its time or room away."""
     stage.serve()
     many = _accept_at_once(stage, size.accepts)
     rivals = {
         "retirar": _withdrawing,
         "vencer": _lapsing,
         "bloquear": _blocking,
+        "cerrar la sala": _closing,
+        "cambiar el horario": _changing_hours,
     }
     findings = [*tally.race("aceptar una solicitud", many)]
     for name, rival in rivals.items():
         untrue = sum(_against(stage, rival) for _ in range(size.pairs))
         findings.append(Finding(f"aceptar contra {name}: parejas con dos verdades", 0, untrue))
-    blocked = sum(_accept_what_was_blocked(stage) for _ in range(min(3, size.pairs)))
-    findings.append(Finding("aceptadas en tiempo ya bloqueado", 0, blocked))
+    late = {
+        "en tiempo ya bloqueado": _blocking,
+        "en una sala ya cerrada": _closing,
+        "fuera del horario nuevo": _changing_hours,
+    }
+    for where, rival in late.items():
+        untrue = sum(_accept_after(stage, rival) for _ in range(min(3, size.pairs)))
+        findings.append(Finding(f"aceptadas {where}", 0, untrue))
     findings += tally.race("elegir un horario ofrecido", _take_at_once(stage, size.accepts))
     return Outcome(
         name="accept_race",
@@ -120,7 +132,8 @@ def _accept_at_once(stage: Stage, size: int) -> Results:
 def _against(stage: Stage, rival: Callable[[Stage, _Asked], Callable[[], object]]) -> bool:
     """Whether an acceptance and its rival left the book with more than one story."""
     asked = _request(stage)
-    accepted, other = at_once([asked.accept, rival(stage, asked)])
+    with _same_hours_afterwards(stage):
+        accepted, other = at_once([asked.accept, rival(stage, asked)])
     stage.advance(2)
     events = [
         Event(row.event)
@@ -170,11 +183,50 @@ def _blocking(stage: Stage, asked: _Asked) -> Callable[[], object]:
     )
 
 
-def _accept_what_was_blocked(stage: Stage) -> bool:
-    """Whether a request is accepted although its time was blocked since it was made."""
+def _closing(stage: Stage, asked: _Asked) -> Callable[[], object]:
+    """The room that the request has; a session by video has none, and loses its time instead."""
+    manager = Account.get_or_none(Account.manager)
+    if asked.row.room_id is None or manager is None:
+        return _blocking(stage, asked)
+    told: dict[str, Any] = {"actor": gateway.staff(manager), "now": stage.clock.now()}
+
+    def close() -> None:
+        missing, row = Missing(room_id=asked.row.room_id), asked.row
+        closed = report_absence(
+            missing, row.starts_at, row.ends_at, reason="", allowed=Allowed(), **told
+        )
+        plan = Replan.get_or_none(Replan.blocked == closed)
+        if plan is not None:  # Looking for other times is not what this is about.
+            stop(plan.id, **told)
+
+    return close
+
+
+def _changing_hours(stage: Stage, asked: _Asked) -> Callable[[], object]:
+    """The practice is closed on the day of the request, from now on."""
+    zone = availability.plan().zone(asked.row.location_id)
+    day = asked.row.starts_at.astimezone(zone).date()
+    closed = f'{practice_file.show()}\n[[feriados]]\nfecha = {day}\nnombre = "Cerrado"\n'
+    return partial(practice_file.load, closed, now=stage.clock.now())
+
+
+@contextmanager
+def _same_hours_afterwards(stage: Stage) -> Iterator[None]:
+    """Whoever changes them changes them for everybody else's openings, too."""
+    before = practice_file.show()
+    yield
+    practice_file.load(before, now=stage.clock.now())
+
+
+def _accept_after(stage: Stage, rival: Callable[[Stage, _Asked], Callable[[], object]]) -> bool:
+    """Whether a request is accepted as it was although that cannot be any more."""
     asked = _request(stage)
-    _blocking(stage, asked)()
-    return not asked.accept().refused
+    with _same_hours_afterwards(stage):
+        rival(stage, asked)()
+        answer = asked.accept()
+    moved = Appointment.get_by_id(asked.row.id).room_id != asked.row.room_id
+    # Without its room, a session may be had in another one.
+    return not (answer.refused or (answer.done and moved))
 
 
 def _take_at_once(stage: Stage, size: int) -> Results:

@@ -18,7 +18,7 @@ def steps(name: str, size: Size) -> int:
     """About how often a scenario says that it got on, for a progress bar."""
     return {
         "last_slot": 5 * size.crowd,
-        "accept_race": 4 * size.accepts + 12 * size.pairs,
+        "accept_race": 4 * size.accepts + 20 * size.pairs,
         "kill": 2 * size.submits,
         "mail": size.mails // 2 + size.mail_kills,
     }[name]

@@ -14,7 +14,16 @@ from random import Random
 from typing import Any, TypeVar
 
 import solver
-from booking import alternatives, availability, gateway, invariants, outbox, planner, practice_file
+from booking import (
+    alternatives,
+    availability,
+    gateway,
+    history,
+    invariants,
+    outbox,
+    planner,
+    practice_file,
+)
 from booking.availability import STAFF_MAY_WAIVE, NotFree, Slot, Wish
 from booking.clock import SettableClock
 from booking.db import tuples
@@ -53,6 +62,7 @@ from booking.operations import (
     decline_offers,
     deny,
     displace,
+    erasing,
     pin_room,
     report_absence,
     take_offer,
@@ -61,6 +71,7 @@ from booking.operations import (
     undo,
 )
 from booking.operations.deciding import OffersOverlap, TooLateToUndo
+from booking.operations.erasing import StillOpen
 from booking.operations.replanning import (
     AlreadyPlanned,
     AlreadyReported,
@@ -74,6 +85,7 @@ from booking.operations.requesting import (
     OfferGone,
     TooManyPending,
 )
+from booking.queries import person
 from booking.replanning import Allowed, options_of
 from booking.settings import Settings
 from booking.simulation.crashes import Crashed, statements
@@ -94,6 +106,7 @@ REFUSALS = (
     OfferGone,
     OffersOverlap,
     SlotTaken,
+    StillOpen,
     TooLateToUndo,
     TooManyPending,
     TooManySessions,
@@ -146,6 +159,7 @@ class Life:
         self.told: list[str] = []
         self.counted: Counter[str] = Counter()
         self.model = Model(Setup.read())
+        self.erased: set[int] = set()  # Clients of whom nothing more is heard.
         self.excused: set[int] = set()  # Sessions that changed hours left outside them.
         self._keys = 0
         self.accounts: list[Account] = []
@@ -166,7 +180,7 @@ class Life:
             self._meet(child, account)
 
     def new_account(self, name: str, *, known: bool) -> None:
-        email = f"p{len(self.accounts)}@example.com"
+        email = f"p{len(self.model.people)}@example.com"
         account = Account.create(
             email=email, name=name, created_at=self.now, consented_at=self.now
         )  # fmt: skip
@@ -316,7 +330,8 @@ class Life:
 
     def visit_in(self, *states: str) -> Visit:
         """A recent one: what is long over has no story left."""
-        found = [v for v in self.model.visits.values() if v.state in states]
+        visits = [v for v in self.model.visits.values() if v.client not in self.erased]
+        found = [v for v in visits if v.state in states]
         return self.one_of(found[-30:])
 
     def staff_for(self, visit: Visit) -> tuple[Actor, Who]:
@@ -485,6 +500,25 @@ class Life:
         )
         if row is not None:
             self.model.cancelled(visit)
+
+    def erase(self) -> None:
+        """Somebody wants to be forgotten, and somebody new comes in their place."""
+        account = self.account_for(self.visit_in(*OPEN, "denied", "expired", "cancelled_by_client"))
+        who = person.by_email(account.email)
+        assert who is not None
+        theirs = {client for holder, client in self.model.access if holder == account.id}
+
+        def forget(_key: Key | None) -> Account:
+            erasing.erase(who, now=self.now)
+            return account
+
+        if self.do("borrar", self.model.erase_answers(theirs, now=self.now), forget) is None:
+            return
+        self.agree(not history.violations(), "the history is no longer the one that was written")
+        self.erased |= theirs
+        self.accounts.remove(account)
+        self.clients = [client for client in self.clients if client.id not in theirs]
+        self.new_account("Alguien nuevo", known=False)
 
     # What staff do.
 
@@ -870,9 +904,7 @@ class Life:
         self._same("messages", Counter(tuples(owed)), +self.model.owed)
         known = Client.select(Client.id).where(Client.known_since.is_null(False))
         ours = {c.id for c in self.clients}
-        self._same(
-            "known clients", {id_ for (id_,) in tuples(known) if id_ in ours}, self.model.known
-        )
+        self._same("known clients", {i for (i,) in tuples(known)} & ours, self.model.known & ours)
 
     def _same(self, what: str, book: Any, model: Any) -> None:
         if book == model:

@@ -380,6 +380,15 @@ class Model(Rules):
         begun = visit.state == "confirmed" and visit.session.starts_at <= now
         return refusal("ChangedMeanwhile", not begun)
 
+    def erase_answers(self, clients: set[int], *, now: datetime) -> Answers:
+        counted_on = (
+            v.client in clients
+            and v.state in OPEN
+            and (v.state != "confirmed" or v.session.ends_at > now)
+            for v in self.visits.values()
+        )
+        return refusal("StillOpen", any(counted_on))
+
     # Staff's own doing.
 
     def book_answers(

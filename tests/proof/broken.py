@@ -1,6 +1,6 @@
-"""Our own commands with one guard taken out: `python -m tests.proof.broken GUARD serve …`.
+"""Our own code with one guard taken out; a command, too: `python -m tests.proof.broken GUARD …`.
 
-What a scenario says of such a server shows whether it would notice.
+What a scenario says of such a server, or a test of such a gateway, shows whether it would notice.
 """
 
 import sys
@@ -17,26 +17,29 @@ from booking.lifecycle import Event, State, next_state
 from booking.models import Appointment, OutboxMessage
 from booking.operations import deciding
 
+Put = Callable[[Any, str, Any], None]
+"""`setattr`, or one that is undone after the test."""
 
-def without_the_check() -> None:
+
+def without_the_check(put: Put) -> None:
     """Nobody's time is taken, as far as the gateway can see."""
-    availability._busy = lambda *_facts: ()
+    put(availability, "_busy", lambda *_facts: ())
 
 
-def without_the_lock() -> None:
+def without_the_lock(put: Put) -> None:
     """Writers do not queue; on SQLite their transactions begin as readers'."""
-    db._Sqlite.queue = lambda _handle: nullcontext()  # type: ignore[method-assign,assignment,return-value]
+    put(db._Sqlite, "queue", lambda _handle: nullcontext())
     for handle in (db._Sqlite, db._Postgresql):
-        handle.writing = lambda handle: handle.atomic()  # type: ignore[method-assign]
+        put(handle, "writing", lambda handle: handle.atomic())
 
 
-def without_the_key() -> None:
+def without_the_key(put: Put) -> None:
     """Every form is a new one."""
-    gateway.answer_to = lambda key: None
-    gateway.remember = lambda key, row, *, now: None
+    put(gateway, "answer_to", lambda key: None)
+    put(gateway, "remember", lambda key, row, *, now: None)
 
 
-def without_the_lease() -> None:
+def without_the_lease(put: Put) -> None:
     """A worker sends what it saw waiting, whoever else may be sending it."""
 
     def claim(id_: int, _now: object) -> OutboxMessage:
@@ -45,29 +48,44 @@ def without_the_lease() -> None:
         ).execute()
         return OutboxMessage.get_by_id(id_)
 
-    outbox._claim = claim  # type: ignore[assignment]
+    put(outbox, "_claim", claim)
+    put(outbox, "_unclaimed", lambda _now: OutboxMessage.id > 0)
 
 
-def without_the_second_look() -> None:
+def without_the_second_look(put: Put) -> None:
     """What was free when it was asked for is taken to be free when it is accepted."""
-    deciding.STAFF_MAY_WAIVE = frozenset(Rule)  # type: ignore[attr-defined]
+    look = availability.room_for
+
+    def room_for(
+        problem: Any, request: Any, place: Any, start: int, keep_room: int | None = None
+    ) -> Any:
+        return (keep_room, ()) if keep_room else look(problem, request, place, start)
+
+    put(deciding, "STAFF_MAY_WAIVE", frozenset(Rule))
+    put(availability, "room_for", room_for)
 
 
-def without_the_comparison() -> None:
+def without_the_comparison(put: Put) -> None:
     """A decision is made whatever became of the request since it was on the screen."""
     load = gateway.Change.appointment
 
     def appointment(tx: Change, appointment_id: int, *, version: int | None = None) -> Appointment:
         return load(tx, appointment_id)
 
-    gateway.Change.appointment = appointment  # type: ignore[method-assign,assignment]
-    gateway.next_state = lambda state, event: (  # type: ignore[attr-defined]
-        State.CONFIRMED if event is Event.ACCEPT else next_state(state, event)
-    )
-    deciding._still_open = lambda appointment, now: None
+    def anything(state: State, event: Event) -> State:
+        return State.CONFIRMED if event is Event.ACCEPT else next_state(state, event)
+
+    put(gateway.Change, "appointment", appointment)
+    put(gateway, "next_state", anything)
+    put(deciding, "_still_open", lambda appointment, now: None)
 
 
-GUARDS: dict[str, Callable[[], Any]] = {
+def without_the_owner(put: Put) -> None:
+    """Everybody acts for everybody."""
+    put(gateway, "scope", lambda actor: Appointment.id > 0)
+
+
+GUARDS: dict[str, Callable[[Put], None]] = {
     "check": without_the_check,
     "lock": without_the_lock,
     "key": without_the_key,
@@ -78,6 +96,6 @@ GUARDS: dict[str, Callable[[], Any]] = {
 
 if __name__ == "__main__":
     _, guard, *arguments = sys.argv
-    GUARDS[guard]()
+    GUARDS[guard](setattr)
     sys.argv = ["flask", "--app", "app", *arguments]
     main()
