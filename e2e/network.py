@@ -1,8 +1,9 @@
 """Networks as bad as our clients have them, on one page of Chromium; the numbers of our budgets."""
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
-from playwright.sync_api import Error, Page, Route
+from playwright.sync_api import CDPSession, Error, Page, Route
 
 EVERYTHING = "**/*"
 
@@ -38,9 +39,14 @@ PROFILES = {
 }
 
 
+_sessions: WeakKeyDictionary[Page, CDPSession] = WeakKeyDictionary()
+
+
 def put_on(page: Page, profile: Profile) -> None:
     """From now on the page is on this network, whichever it was on before."""
-    session = page.context.new_cdp_session(page)
+    if page not in _sessions:  # A second one would speak against the first.
+        _sessions[page] = page.context.new_cdp_session(page)
+    session = _sessions[page]
     bytes_s = -1.0 if profile.kbit_s is None else profile.kbit_s * 1000 / 8
     session.send("Network.enable")
     session.send(

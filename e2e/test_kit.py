@@ -1,6 +1,7 @@
 """The kit itself: one clock, mail taken apart, bad networks, and one sentence for each misuse."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Error, Page
 
+from e2e import fixtures
 from e2e.fixtures import Clock, SignIn
 from e2e.mail import Mailbox
 from e2e.network import PROFILES
@@ -249,3 +251,16 @@ def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(there: Site)
     code, said = pytest_says(*where, APP_QA_KEY=f"{there.key}x")
     assert code == pytest.ExitCode.USAGE_ERROR
     assert "no abre /qa/ con esa llave (404)" in said
+
+
+# The guide.
+
+NOT_FOR_TESTS = {"server", "base_url", "browser_type_launch_args", "browser_context_args"}
+
+
+def test_every_fixture_and_every_network_is_in_the_guide() -> None:
+    guide = (ROOT / "docs" / "qa.md").read_text()
+    told = {word for row in re.findall(r"^\| (`.*?`) \|", guide, re.M) for word in row.split("`")}
+    own = {name for name, it in vars(fixtures).items() if type(it) is type(fixtures.site)}
+    assert own - NOT_FOR_TESTS <= told
+    assert set(PROFILES) <= told

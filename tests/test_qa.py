@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,12 @@ def test_a_scenario_is_a_sound_book_that_holds_what_its_name_says(name, opened, 
         assert [row.status for row in rows] == STATES[name]
         assert scene.clients[0].name.startswith("María de los Ángeles")
     HOLDS.get(name, lambda scene, mailbox: None)(scene, mailbox)
+
+
+def test_every_scenario_is_in_the_guide_for_qa():
+    guide = (Path(__file__).parents[1] / "docs" / "qa.md").read_text()
+    for each in scenarios.ALL.values():
+        assert f"| `{each.name}` | {each.shows} |" in guide
 
 
 # What a state alone does not say.
