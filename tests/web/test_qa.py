@@ -197,6 +197,13 @@ def test_nobody_is_signed_in_who_is_not_in_the_book(qa):
     assert answer.json["error"].startswith("Nadie se llama «Ana» en este escenario.")
 
 
+def test_the_demonstrations_people_are_not_in_a_scenario(qa, phone):
+    qa("escenario", nombre="vacio")
+    assert phone.get("/demo/cliente").status_code == 404
+    qa("escenario", nombre="demostracion")
+    assert phone.get("/demo/cliente").status_code == 200
+
+
 def test_a_round_does_what_is_due_and_the_mails_are_told_whole(qa):
     qa("escenario", nombre="ofertas-vigentes")
     before = len(qa("correos").json["correos"])
