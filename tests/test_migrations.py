@@ -12,7 +12,17 @@ from playhouse.schema_diff import diff_models
 
 from booking import db as database
 from booking import demo, history, practice_file
-from booking.models import ALL, Account, Client, History, Holiday, Occupancy, Practice, Service
+from booking.models import (
+    ALL,
+    Account,
+    Client,
+    History,
+    Holiday,
+    Occupancy,
+    Practice,
+    Service,
+    SignIn,
+)
 from tests.builders import NOW
 from tests.conftest import PRACTICE
 
@@ -181,6 +191,8 @@ def test_a_full_book_of_an_earlier_version_loses_nothing_and_is_chained(books, t
     database.migrate()
     practice_file.load(PRACTICE, now=NOW)
     demo.fill(weeks=1, seed=1, now=NOW)
+    for n in range(3):
+        SignIn.create(email="a@x.mx", nonce=f"n{n}", browser="", created_at=NOW, expires_at=NOW)
     full = rows()
     assert len(full["History"]) > 100
     for added in SINCE_REPLANS:
