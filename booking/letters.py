@@ -394,8 +394,8 @@ def factor_removed(say: Speech) -> Letter:
         _("Se quitó su verificación en dos pasos"),
         [
             _(
-                "El consultorio quitó la aplicación con la que usted confirmaba su entrada y cerró"
-                " sus sesiones. La próxima vez que entre, active otra."
+                "El consultorio quitó la aplicación con la que usted confirmaba su entrada. La"
+                " próxima vez que entre en cualquiera de sus dispositivos, active otra."
             ),
             _("Si no lo pidió, avise hoy mismo a quien administra el portal."),
         ],
