@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from e2e.site import Site
 
 URL = re.compile(r"https?://[^\s<>]+")
+PROOF = re.compile(r"/(?:entrar|cuenta/correo)/")
 CODE = re.compile(r"^\s+(\d{6})\s*$", re.MULTILINE)
 
 
@@ -32,10 +33,10 @@ class Mail:
 
     @property
     def link(self) -> str:
-        """The one that signs in and leads on."""
-        entering = [link for link in self.links if "/entrar/" in link]
-        assert entering, f"«{self.subject}» has no link that signs in: {self.links}"
-        return entering[-1]
+        """The one that proves the address, and leads on."""
+        proving = [link for link in self.links if PROOF.search(link)]
+        assert proving, f"«{self.subject}» has no link that proves anything: {self.links}"
+        return proving[-1]
 
     @property
     def code(self) -> str:
