@@ -19,6 +19,7 @@ from booking.web.appointments import bp as appointments
 from booking.web.clients import bp as clients
 from booking.web.demo import bp as demo
 from booking.web.new_appointment import bp as new_appointment
+from booking.web.phone import bp as phone
 from booking.web.portal import bp as portal
 from booking.web.replans import bp as replans
 from booking.web.requests import bp as requests
@@ -78,6 +79,7 @@ def create_app(
         agenda,
         replans,
         clients,
+        phone,
         *([demo] if settings.demo else []),
     ):
         app.register_blueprint(blueprint)

@@ -17,6 +17,7 @@ expect.set_options(timeout=PATIENCE)
 PRACTICE = Path(__file__).parent.parent / "tests" / "practice.toml"
 EXPECTED = (
     "Failed to load resource",  # Each refused form (422, 409, 410); that is our answer.
+    "htmx:sendError",  # Without a network the page says so itself.
     "htmx:sendAbort",  # A second tap abandoned the first,
     "htmx:afterRequest",  # whose end is told, too; what fails otherwise has a name of its own.
 )
