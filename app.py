@@ -21,6 +21,7 @@ from booking.web.clients import bp as clients
 from booking.web.demo import bp as demo
 from booking.web.new_appointment import bp as new_appointment
 from booking.web.new_email import bp as new_email
+from booking.web.phone import bp as phone
 from booking.web.portal import bp as portal
 from booking.web.qa import bp as qa
 from booking.web.replans import bp as replans
@@ -82,6 +83,7 @@ def create_app(
         agenda,
         replans,
         clients,
+        phone,
         *([demo] if settings.demo else []),
         *([qa] if settings.qa else []),
     ):

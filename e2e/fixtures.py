@@ -215,7 +215,7 @@ def listen(page: Page, complaints: Complaints) -> None:
             complaints.append(message.text)
 
     def look(response: Response) -> None:
-        if response.status >= 500:
+        if response.status >= 500 and not response.from_service_worker:  # «No hay conexión».
             complaints.append(f"{response.status} {response.request.method} {response.url}")
 
     page.on("console", note)

@@ -4,6 +4,11 @@ import pytest
 
 from e2e.checks import problems
 
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.parametrize("javascript", [True], indirect=True),  # The checks are scripts.
+]
+
 GOOD = """<!doctype html><html lang="es"><head><title>Citas</title>
 <meta name="viewport" content="width=device-width">
 <style>a.button, button { display: inline-block; min-height: 44px; min-width: 44px }</style></head>
@@ -27,20 +32,14 @@ BAD = {
 
 
 @pytest.fixture
-def open_page(open_phone):
+def open_page(page):
     """Show some HTML."""
-    page = open_phone()
 
     def show(html: str):
         page.set_content(html)
         return page
 
     return show
-
-
-@pytest.fixture
-def javascript() -> bool:
-    return True  # The checks are scripts.
 
 
 def test_a_page_in_order_passes(open_page):

@@ -220,7 +220,10 @@ def _home() -> str:
 def sign_out() -> ResponseReturnValue:
     if current_user.is_authenticated:
         access.leave(everywhere="todos" in request.form)
-    return see_other(url_for("portal.index"))
+    response = see_other(url_for("portal.index"))
+    # What was kept for the time without a network; not cookies, by which a device is remembered.
+    response.headers["Clear-Site-Data"] = '"storage"'
+    return response
 
 
 @bp.post("/idioma")

@@ -1,0 +1,93 @@
+"""A phone without a network: what it says, what it may remember, and what it forgets."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.pages.appointments import AppointmentsPage
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.parametrize("javascript", [True], indirect=True),  # A worker is a script.
+]
+
+KEEP = "Guardar en este dispositivo la fecha y el lugar de mis citas"
+# The worker claims the page once it is active.
+READY = """async () => {
+  await navigator.serviceWorker.ready
+  while (!navigator.serviceWorker.controller) await new Promise(requestAnimationFrame)
+}"""
+
+
+@pytest.fixture
+def kept(scenario, as_client) -> Page:
+    """A client’s phone with a session that it may remember."""
+    scenario("confirmada")
+    page = as_client()
+    page.goto("/citas")
+    page.evaluate(READY)
+    page.get_by_label(KEEP).check()
+    expect(page.get_by_label(KEEP)).to_be_enabled()
+    return page
+
+
+def without_network(page: Page, path: str = "/citas") -> None:
+    page.context.set_offline(True)
+    page.goto(path)
+    expect(page.get_by_role("heading", level=1)).to_have_text("No hay conexión")
+
+
+def test_whoever_chose_so_reads_when_and_where_without_a_network(kept: Page) -> None:
+    without_network(kept)
+    expect(kept.get_by_role("listitem")).to_have_count(1)
+    expect(kept.get_by_role("listitem")).to_contain_text(
+        "jueves, 4 de marzo de 2027, a las 10:00 a. m."
+    )
+    expect(kept.get_by_text("pueden haber cambiado")).to_be_visible()
+    kept.context.set_offline(False)
+    kept.get_by_role("link", name="Volver a intentar").click()
+    AppointmentsPage(kept).expect_title("Citas")
+
+
+def test_nothing_is_remembered_unasked(scenario, as_client) -> None:
+    scenario("confirmada")
+    page = as_client()
+    page.goto("/citas")
+    page.evaluate(READY)
+    without_network(page)
+    expect(page.get_by_role("listitem")).to_have_count(0)
+    expect(page.get_by_text("Sus próximas citas")).to_be_hidden()
+
+
+def test_who_changes_their_mind_is_forgotten(kept: Page) -> None:
+    kept.reload()
+    expect(kept.get_by_label(KEEP)).to_be_checked()
+    kept.get_by_label(KEEP).uncheck()
+    expect(kept.get_by_label(KEEP)).to_be_enabled()
+    without_network(kept)
+    expect(kept.get_by_role("listitem")).to_have_count(0)
+
+
+def test_leaving_the_portal_takes_all_along(kept: Page) -> None:
+    kept.get_by_role("button", name="Salir").click()
+    expect(kept.get_by_role("heading", level=1)).to_have_text("Portal de clientes")
+    assert kept.evaluate("caches.keys()") == []
+    assert kept.evaluate("navigator.serviceWorker.getRegistrations().then(all => all.length)") == 0
+
+
+def test_whoever_is_sent_to_the_door_is_forgotten(kept: Page) -> None:
+    kept.context.clear_cookies()
+    kept.goto("/citas")
+    expect(kept.get_by_role("heading", level=1)).to_have_text("Iniciar sesión")
+    assert not kept.evaluate("caches.has('mine')")
+
+
+def test_a_tap_without_a_network_says_so_and_loses_nothing(kept: Page, network) -> None:
+    network(kept, "offline")
+    kept.get_by_role("link", name="Solicitar cita").click()
+    expect(kept.get_by_role("alert")).to_contain_text("No hay conexión")
+    kept.get_by_role("link", name="Solicitar cita").click()
+    expect(kept.get_by_role("alert")).to_have_count(1)
+    AppointmentsPage(kept).expect_title("Citas")
+    network(kept, "normal")
+    kept.get_by_role("link", name="Solicitar cita").click()
+    AppointmentsPage(kept).expect_title("Seleccione su servicio")

@@ -1,0 +1,39 @@
+// What the portal does better with a script; without it, everything works all the same.
+(() => {
+  const words = document.currentScript.dataset, KEPT = "/citas/guardadas"
+
+  // A tap without a network says so where it was tapped; nothing on the page is lost.
+  const unheard = () => {
+    const step = document.getElementById("step")
+    document.getElementById("unheard")?.remove()
+    step.insertAdjacentHTML("afterbegin", '<p class="alert" id="unheard" role="alert" tabindex="-1"></p>')
+    step.firstChild.textContent = words.unheard
+    step.firstChild.focus()
+  }
+  addEventListener("htmx:sendError", unheard)
+  addEventListener("htmx:timeout", unheard)
+
+  if (!("serviceWorker" in navigator && "caches" in window)) return
+  navigator.serviceWorker.register("/sw.js")
+
+  const keep = async () => (await caches.open("mine")).add(new Request(KEPT, {cache: "reload"}))
+  const kept = async () => await caches.has("mine") && !!await (await caches.open("mine")).match(KEPT)
+
+  // «Citas»: the choice is this device's, so the page is told here whether it was made.
+  const offer = async () => {
+    const choice = document.getElementById("keep")
+    if (!choice || !choice.hidden) return
+    if (await kept()) await keep().catch(() => 0)
+    const box = choice.querySelector("input")
+    box.checked = await kept()
+    choice.hidden = false
+    box.onchange = async () => {
+      box.disabled = true
+      if (!box.checked) await caches.delete("mine")
+      else box.checked = await keep().then(() => true, () => false)
+      box.disabled = false
+    }
+  }
+  addEventListener("htmx:afterSettle", offer)
+  offer()
+})()
