@@ -45,6 +45,7 @@ def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event
             with connected():
                 if now >= look_from:
                     levels.refuse_newer()
+                    erasing.forget_registrations(now=now)
                     scrubbed = _scrub(scrubbed)
                     look_from = now + LOOK_PAUSE
                 tick(clock, mailer, settings)

@@ -194,13 +194,13 @@ def prove_by_link(token: str, *, browser: Browser, secret_key: str, now: datetim
 
 
 def use_up(sign_in: SignIn, *, now: datetime) -> None:
-    """A proof is good once, in the transaction of what it is good for.
+    """A proof is good once, in the transaction of what it is good for; nothing told is kept.
 
     Raises:
         DeadLink: used, or too old.
     """
     used = (
-        SignIn.update(used_at=now)
+        SignIn.update(used_at=now, registration=None)
         .where(SignIn.id == sign_in.id, SignIn.used_at.is_null(), SignIn.expires_at > now)
         .execute()
     )
