@@ -177,9 +177,28 @@ def _too_often(error: TooOften) -> Response:
         minutes,
         n=minutes,
     )
-    if error.kind is Limited.MAIL:
+    if error.kind in (Limited.MAIL, Limited.ADDRESS):
         found = _("Busque el más reciente, también en el correo no deseado.")
         response = problem(429, title=_("Ya le enviamos varios correos"), advice=f"{found} {wait}")
+    elif error.kind is Limited.CODE:
+        response = problem(
+            429,
+            title=_("Use el enlace del correo"),
+            advice=_(
+                "Por seguridad, hoy el código ya no sirve con esta dirección. El enlace del mismo"
+                " correo sí: ábralo y toque el botón."
+            ),
+        )
+    elif error.kind is Limited.APP:
+        response = problem(
+            429,
+            title=_("Use un código de recuperación"),
+            advice=_(
+                "Por seguridad, hoy ya no sirven los códigos de la aplicación. Use uno de sus"
+                " códigos de recuperación, o pida a quien administra el consultorio que quite la"
+                " verificación en dos pasos."
+            ),
+        )
     else:
         response = problem(429, advice=wait)
     response.headers["Retry-After"] = str(error.seconds)
