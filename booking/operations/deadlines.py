@@ -1,17 +1,24 @@
 """What time alone does: requests expire, offers lapse, people are reminded. Run by the worker."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+
+from peewee import InterfaceError, OperationalError
 
 from booking import gateway, notifications
 from booking.db import UtcDateTimeField, tuples
 from booking.gateway import SYSTEM, Change, ChangedMeanwhile
 from booking.lifecycle import Event, State
+from booking.logs import trace
 from booking.models import Appointment, OfferedSlot, OfferState
 from booking.notifications import Kind
 from booking.operations.requesting import NOTHING_PENDING, free_offers, lose
 
 MOST_AT_ONCE = 200
+
+log = logging.getLogger(__name__)
 
 
 def run(*, now: datetime) -> int:
@@ -38,13 +45,29 @@ def _each(due: object, step: Callable[[Change, Appointment], None], now: datetim
     rows = Appointment.select(Appointment.id, Appointment.version).where(due).limit(MOST_AT_ONCE)
     done = 0
     for id_, version in tuples(rows):
-        try:
-            with gateway.change(SYSTEM, now=now) as tx:
-                step(tx, tx.appointment(id_, version=version))
-            done += 1
-        except ChangedMeanwhile:
-            continue  # A person, or another worker, was faster.
+        done += _do(id_, partial(_take, step, id_, version), now)
     return done
+
+
+def _take(
+    step: Callable[[Change, Appointment], None], appointment_id: int, version: int, tx: Change
+) -> None:
+    step(tx, tx.appointment(appointment_id, version=version))
+
+
+def _do(id_: int, step: Callable[[Change], None], now: datetime) -> bool:
+    """One step for one appointment; whatever it meets is its own, and the next one's turn comes."""
+    try:
+        with gateway.change(SYSTEM, now=now) as tx:
+            step(tx)
+    except ChangedMeanwhile:
+        return False  # A person, or another worker, was faster.
+    except (OperationalError, InterfaceError):
+        raise  # The database is nobody's own.
+    except Exception as error:
+        log.error("the deadline of appointment %s failed\n%s", id_, trace(error))
+        return False
+    return True
 
 
 def _expire(tx: Change, appointment: Appointment) -> None:
@@ -96,13 +119,13 @@ def _free_old_offers(now: datetime) -> int:
         .distinct()
         .limit(MOST_AT_ONCE)
     )
-    ids = [id_ for (id_,) in tuples(rows)]
-    for id_ in ids:
-        with gateway.change(SYSTEM, now=now) as tx:
-            OfferedSlot.update(state=OfferState.FREED.value).where(
-                OfferedSlot.appointment == id_,
-                OfferedSlot.state == OfferState.HELD,
-                OfferedSlot.held_until <= now,
-            ).execute()
-            tx.touch(tx.appointment(id_))
-    return len(ids)
+    return sum(_do(id_, partial(_free_late, id_), now) for (id_,) in tuples(rows))
+
+
+def _free_late(appointment_id: int, tx: Change) -> None:
+    OfferedSlot.update(state=OfferState.FREED.value).where(
+        OfferedSlot.appointment == appointment_id,
+        OfferedSlot.state == OfferState.HELD,
+        OfferedSlot.held_until <= tx.now,
+    ).execute()
+    tx.touch(tx.appointment(appointment_id))
