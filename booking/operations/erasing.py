@@ -186,6 +186,8 @@ def purge(*, now: datetime) -> int:
     with transaction():
         old = SignIn.select(SignIn.id).where(SignIn.expires_at < before)
         about_entering = OutboxMessage.sign_in.in_(old) & OutboxMessage.appointment.is_null()
+        news = OutboxMessage.sign_in.is_null() & (OutboxMessage.created_at < before)
+        about_entering |= news & OutboxMessage.appointment.is_null()
         deleted = OutboxMessage.delete().where(about_entering).execute()
         OutboxMessage.update(sign_in=None).where(OutboxMessage.sign_in.in_(old)).execute()
         deleted += sum(

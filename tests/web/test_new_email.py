@@ -109,11 +109,20 @@ def test_the_link_in_a_strangers_hands_moves_nothing(visitor, ana, bruno):
 def test_the_code_is_for_the_session_that_asked(visitor, ana):
     ask(visitor(ana))
     assert confirm(visitor(ana)).status_code == 410
-    sign_in = visitor()
-    with sign_in.session_transaction() as cookie:
-        cookie["proof"] = SignIn.get().id
-    assert sign_in.post("/entrar/codigo", data={"codigo": current_code()}).status_code == 410
     assert address_of(ana) == OLD
+
+
+def test_the_code_lets_nobody_in(visitor, ana, bruno):
+    """Not even into an account that has the address, whatever cookies a browser makes up."""
+    ask(asking := visitor(ana), bruno.email)
+    with asking.session_transaction() as cookie:
+        token = cookie["_user_id"]
+    thief = visitor()
+    thief.set_cookie("navegador", token)
+    with thief.session_transaction() as cookie:
+        cookie["proof"] = SignIn.get().id
+    assert thief.post("/entrar/codigo", data={"codigo": current_code()}).status_code == 410
+    assert thief.get("/citas").status_code == 303
 
 
 def test_five_wrong_codes_are_enough(visitor, ana):
