@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import timedelta
 from email.message import EmailMessage
 
 import apsw
@@ -43,7 +44,7 @@ from booking.settings import Settings
 from booking.web import access
 from tests.builders import NOW, at, confirmed_session, own_client, request, wish
 from tests.conftest import make_account
-from tests.test_worker import Rounds
+from tests.test_worker import Rounds, nothing
 
 NAME, EMAIL, PHONE = "Quetzalli Xochitl", "quetzalli@example.com", "+52 55 9876 5432"
 NOTE = "Prefiere hablar del colibrí"
@@ -138,6 +139,19 @@ def test_what_was_told_and_not_proven_is_forgotten_with_the_proof(app, clock, ma
     worker.loop(clock, mailer, settings, Rounds())
     assert SignIn.select().where(SignIn.registration.is_null(False)).count() == 0
     assert "Itzel" not in dump()
+
+
+@pytest.mark.sqlite
+def test_nor_is_it_in_a_corner_of_the_file_a_day_later(app, clock, mailer, settings):
+    registering(settings)
+    clock.advance(timedelta(hours=1))
+
+    def a_day_later() -> None:
+        assert "Itzel" in written(settings)
+        clock.advance(worker.PURGE_PAUSE)
+
+    worker.loop(clock, mailer, settings, Rounds(nothing, a_day_later, nothing))
+    assert "Itzel" not in written(settings)
 
 
 def test_whoever_has_not_proven_their_address_is_exported_and_erased_by_it(app, settings):
