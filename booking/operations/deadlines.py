@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 
+import apsw
 from peewee import InterfaceError, OperationalError
 
 from booking import gateway, notifications
@@ -17,6 +17,8 @@ from booking.notifications import Kind
 from booking.operations.requesting import NOTHING_PENDING, free_offers, lose
 
 MOST_AT_ONCE = 200
+
+Step = Callable[[Change, Appointment], None]
 
 log = logging.getLogger(__name__)
 
@@ -41,31 +43,22 @@ def run(*, now: datetime) -> int:
     ) + _free_old_offers(now)
 
 
-def _each(due: object, step: Callable[[Change, Appointment], None], now: datetime) -> int:
+def _each(due: object, step: Step, now: datetime) -> int:
     rows = Appointment.select(Appointment.id, Appointment.version).where(due).limit(MOST_AT_ONCE)
-    done = 0
-    for id_, version in tuples(rows):
-        done += _do(id_, partial(_take, step, id_, version), now)
-    return done
+    return sum(_do(step, id_, now, version=version) for id_, version in tuples(rows))
 
 
-def _take(
-    step: Callable[[Change, Appointment], None], appointment_id: int, version: int, tx: Change
-) -> None:
-    step(tx, tx.appointment(appointment_id, version=version))
-
-
-def _do(id_: int, step: Callable[[Change], None], now: datetime) -> bool:
-    """One step for one appointment; whatever it meets is its own, and the next one's turn comes."""
+def _do(step: Step, appointment_id: int, now: datetime, *, version: int | None = None) -> bool:
+    """One step for one appointment; what it meets is its own, and the next one's turn comes."""
     try:
         with gateway.change(SYSTEM, now=now) as tx:
-            step(tx)
+            step(tx, tx.appointment(appointment_id, version=version))
     except ChangedMeanwhile:
         return False  # A person, or another worker, was faster.
-    except (OperationalError, InterfaceError):
-        raise  # The database is nobody's own.
+    except (OperationalError, InterfaceError, apsw.Error):
+        raise  # The database, or the disk under it, is everybody's.
     except Exception as error:
-        log.error("the deadline of appointment %s failed\n%s", id_, trace(error))
+        log.error("the deadline of appointment %s failed\n%s", appointment_id, trace(error))
         return False
     return True
 
@@ -119,13 +112,13 @@ def _free_old_offers(now: datetime) -> int:
         .distinct()
         .limit(MOST_AT_ONCE)
     )
-    return sum(_do(id_, partial(_free_late, id_), now) for (id_,) in tuples(rows))
+    return sum(_do(_free_late, id_, now) for (id_,) in tuples(rows))
 
 
-def _free_late(appointment_id: int, tx: Change) -> None:
+def _free_late(tx: Change, appointment: Appointment) -> None:
     OfferedSlot.update(state=OfferState.FREED.value).where(
-        OfferedSlot.appointment == appointment_id,
+        OfferedSlot.appointment == appointment,
         OfferedSlot.state == OfferState.HELD,
         OfferedSlot.held_until <= tx.now,
     ).execute()
-    tx.touch(tx.appointment(appointment_id))
+    tx.touch(appointment)
