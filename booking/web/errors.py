@@ -200,7 +200,7 @@ def _too_often(error: TooOften) -> Response:
             ),
         )
     else:
-        response = problem(429, advice=wait)
+        response = problem(429, advice=wait, **_retry())
     response.headers["Retry-After"] = str(error.seconds)
     return response
 
