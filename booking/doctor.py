@@ -46,7 +46,7 @@ TRIGGERS = {
     "history_is_never_deleted",
 }
 # No failure: what was said no longer held when it was to leave.
-WITHDRAWN = ("deshecho", "la cita cambió antes de que saliera")
+WITHDRAWN = ("deshecho", outbox.APPOINTMENT_CHANGED, outbox.CODE_EXPIRED)
 
 
 class Verdict(StrEnum):

@@ -86,10 +86,13 @@ TRUE_IN = {
 }
 
 
-def still_true(message: OutboxMessage) -> bool:
-    """Whether the appointment is still where the message says it is."""
+def still_true(message: OutboxMessage, *, now: datetime) -> bool:
+    """Whether the appointment is still where the message says it is, and its code still opens."""
     appointment: Appointment | None = message.appointment
-    return appointment is None or appointment.status in TRUE_IN.get(Kind(message.kind), State)
+    if appointment is not None:
+        return appointment.status in TRUE_IN.get(Kind(message.kind), State)
+    proof: SignIn | None = message.sign_in
+    return proof is None or Kind(message.kind).about_account or now < proof.expires_at
 
 
 def owe(

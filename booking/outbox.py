@@ -23,6 +23,10 @@ NO_LEASE = 2 * LEASE  # Nobody takes one that long: it is from before the clock 
 GIVE_UP_AFTER = timedelta(days=3)
 MOST_AT_ONCE = 50
 
+# Why a message that waited too long is not sent any more.
+APPOINTMENT_CHANGED = "la cita cambió antes de que saliera"
+CODE_EXPIRED = "el código venció antes de que saliera"
+
 AWAY = (ConnectionError, TimeoutError, socket.gaierror)
 
 log = logging.getLogger(__name__)
@@ -57,8 +61,9 @@ def _send(id_: int, mailer: Mailer, settings: Settings, now: datetime) -> bool:
     message = _claim(id_, now)
     if message is None:
         return False
-    if not still_true(message):
-        _record(message, state=Delivery.DEAD, error="la cita cambió antes de que saliera")
+    if not still_true(message, now=now):
+        why = CODE_EXPIRED if message.appointment_id is None else APPOINTMENT_CHANGED
+        _record(message, state=Delivery.DEAD, error=why)
         return False
     try:
         mailer.send(compose(message, settings, now=now))

@@ -34,7 +34,7 @@ def tick(clock: Clock, mailer: Mailer, settings: Settings) -> int:
 def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event) -> None:
     """Rounds until `stop` is set; what fails in one is tried again in the next."""
     look_from = copy_from = purge_from = last = clock.now()
-    scrubbed = 0
+    scrubbed = forgotten = 0
     while not stop.is_set():
         now = clock.now()
         if now < last - SKEW:
@@ -45,11 +45,13 @@ def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event
             with connected():
                 if now >= look_from:
                     levels.refuse_newer()
+                    forgotten += erasing.forget_registrations(now=now)
                     scrubbed = _scrub(scrubbed)
                     look_from = now + LOOK_PAUSE
                 tick(clock, mailer, settings)
                 if now >= purge_from:
-                    scrubbed = -1 if erasing.purge(now=now) else scrubbed
+                    gone = erasing.purge(now=now) + forgotten
+                    scrubbed, forgotten = -1 if gone else scrubbed, 0
                     purge_from = now + PURGE_PAUSE
                 if now >= copy_from:
                     copy_from = _copy(settings, now)

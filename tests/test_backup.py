@@ -11,7 +11,9 @@ from booking import backup, locks, tenancy
 from booking.backup import BackupError, kept
 from booking.clock import SettableClock
 from booking.db import database
-from booking.models import Appointment
+from booking.models import Appointment, KnownDevice, OutboxMessage, SignIn, WebSession
+from booking.operations import signing_in
+from booking.operations.signing_in import Browser
 from tests.books import settings_in
 from tests.builders import NOW, at, request
 from tests.conftest import make_account
@@ -138,6 +140,29 @@ def test_restoring_tells_what_was_done_and_examines_it(flask, settings, elsewher
     assert told.exit_code == 0, told.output
     assert "1 citas" in told.output
     assert Appointment.get().id == confirmed.id
+
+
+def test_what_was_open_when_a_copy_was_made_is_closed_in_it(flask, settings, elsewhere, confirmed):
+    account = confirmed.account
+    signing_in.open_session(account, Browser(), now=NOW)
+    KnownDevice.create(account=account, token_hash="x", created_at=NOW, expires_at=at(30, 9))
+    proof = signing_in.ask_for_mail(
+        account.email, browser="b", next_path="", language="es", now=NOW
+    )
+    links_before = {row.id: row.nonce for row in SignIn.select()}
+    made = backup.make(settings, settings.data_dir / "copia.db")
+    database.close()
+    other = create_app(elsewhere, clock=SettableClock(NOW)).test_cli_runner()
+    told = other.invoke(args=["restore", str(made)])
+    assert told.exit_code == 0, told.output
+    assert "flask account disable" in told.output
+    assert WebSession.select().where(WebSession.ended_at.is_null()).count() == 0
+    assert KnownDevice.select().count() == 0
+    assert not signing_in.is_alive(SignIn.get_by_id(proof.id), now=NOW)
+    waiting = [m.sign_in for m in OutboxMessage.select() if m.appointment_id and m.sign_in_id]
+    assert waiting
+    assert all(signing_in.is_alive(row, now=NOW) for row in waiting)
+    assert all(row.nonce != links_before[row.id] for row in waiting)
 
 
 def test_a_copy_that_breaks_a_promise_is_told(flask, settings, elsewhere, confirmed):

@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
+from flask import Flask
 
-from booking import tenancy
-from booking.models import Appointment, Practice, Service
+from booking import cli, tenancy
+from booking.models import Account, Appointment, Practice, Service
+from booking.settings import Environment
 from booking.tenancy import AlreadyServed
 from tests.conftest import PRACTICE
 from tests.test_doctor import newer_migration
@@ -120,14 +125,50 @@ def test_a_server_that_was_killed_does_not_stand_in_the_way(settings, db):
         assert Practice.select().count() == 1
 
 
-@pytest.mark.parametrize("command", ["serve", "worker", "db upgrade", "practice load"])
-def test_no_command_touches_a_database_of_a_newer_version(flask, command):
+# They only look, or work on a book of their own: tests/test_doctor.py, tests/test_backup.py.
+HARMLESS = ("doctor", "backup", "restore", "simulate", "prove")
+
+
+def commands_of(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    """Every command, each as it is typed, with something for each of its arguments."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands_of(command, *path, name)
+        elif name not in HARMLESS:
+            needed = [p for p in command.params if isinstance(p, click.Argument) and p.required]
+            files = (isinstance(p.type, click.Path) for p in needed)
+            typed = [str(PRACTICE) if is_file else "ana@example.com" for is_file in files]
+            yes = ["--yes"] if any("--yes" in p.opts for p in command.params) else []
+            yield (*path, name, *typed, *yes)
+
+
+def all_commands() -> list[tuple[str, ...]]:
+    application = Flask(__name__)
+    cli.init_app(application)
+    return list(commands_of(application.cli))
+
+
+@pytest.mark.parametrize("command", all_commands(), ids=" ".join)
+def test_no_command_touches_a_database_of_a_newer_version(flask, ana, command):
     newer_migration()
-    more = {"serve": ["--port", free_port()], "practice load": [PRACTICE]}.get(command, [])
-    told = flask(*command.split(), *more)
+    told = flask(*command)
     assert told.exit_code == 1
     assert "versión más nueva" in told.output
     assert "9999_future" in told.output
+    assert Account.get_by_id(ana.id).email == ana.email
+
+
+@pytest.mark.parametrize(
+    "command", [("demo", "fill"), ("demo", "run", "--port", "1")], ids=" ".join
+)
+def test_no_book_but_the_demos_is_filled_with_invented_people(flask, app, command):
+    app.extensions["settings"] = replace(
+        app.extensions["settings"], environment=Environment.PRODUCTION
+    )
+    told = flask(*command)
+    assert told.exit_code == 1
+    assert "Solo con APP_ENV=demo." in told.output
+    assert Account.select().where(~Account.manager, Account.clinician.is_null()).count() == 0
 
 
 def free_port() -> int:

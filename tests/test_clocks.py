@@ -22,6 +22,7 @@ from booking.models import (
 )
 from booking.notifications import Kind
 from booking.operations import accept, ask, deadlines, deny, report_absence, signing_in, take_offer
+from booking.operations.limits import LIMITS, Limited, TooOften
 from booking.operations.people import is_minor
 from booking.operations.replanning import Missing
 from booking.operations.signing_in import Browser, DeadLink
@@ -76,6 +77,18 @@ def test_a_link_outlives_a_clock_that_went_back_but_not_one_that_went_on(ana):
     with pytest.raises(DeadLink):
         prove(sign_in(ana), NOW + DAY)
     assert prove(sign_in(ana), NOW - DAY).session.account == ana
+
+
+def test_tries_that_a_clock_dated_later_keep_nobody_out(ana):
+    for _ in range(LIMITS[Limited.MAIL].most):
+        signing_in.ask_for_mail(
+            ana.email, browser="b", next_path="", language="es", now=NOW + 30 * DAY
+        )
+    for _ in range(LIMITS[Limited.MAIL].most):
+        sign_in(ana)
+    with pytest.raises(TooOften) as refused:
+        sign_in(ana)
+    assert refused.value.wait == LIMITS[Limited.MAIL].within
 
 
 @JUMPS

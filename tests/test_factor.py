@@ -25,6 +25,7 @@ from booking.models import (
     WebSession,
 )
 from booking.operations import limits, second_factor
+from booking.operations.limits import LIMITS, Limited
 from booking.settings import Environment
 from booking.web.access import For
 from tests.builders import own_client
@@ -186,10 +187,29 @@ def test_old_tries_are_forgotten_by_the_next_one(activated, enter, ines, clock):
     browser = enter(ines)
     for _ in range(3):
         browser.post(SHOW, data={"codigo": "12345"})
-    assert Attempt.select().count() == 6  # The app was activated, and two codes came by mail.
+    # The app was activated; each mail and each wrong code counts twice, for the day as well.
+    assert Attempt.select().count() == 1 + 2 * 2 + 3 * 2
     clock.advance(limits.KEPT)
     enter(ines)
-    assert Attempt.select().count() == 1
+    assert Attempt.select().count() == 2
+
+
+def test_after_a_days_wrong_codes_only_those_on_paper_open(activated, enter, ines, clock):
+    """ASVS 6.3.1: five in a quarter of an hour would be guessing without end."""
+    _browser, phone, codes = activated
+    for _ in range(LIMITS[Limited.APP].most // 5):
+        clock.advance(timedelta(minutes=15))
+        browser = enter(ines)
+        for _ in range(5):
+            assert browser.post(SHOW, data={"codigo": "12345"}).status_code == 422
+    clock.advance(timedelta(minutes=15))
+    browser = enter(ines)
+    refused = browser.post(SHOW, data={"codigo": phone.at(clock.now())})
+    assert refused.status_code == 429
+    assert heading(refused) == "Use un código de recuperación"
+    assert browser.post(RECOVER, data={"codigo": codes[0]}).location == "/"
+    clock.advance(timedelta(days=1))
+    assert enter(ines).post(SHOW, data={"codigo": phone.at(clock.now())}).status_code == 303
 
 
 def test_a_recovery_code_does_without_the_telephone_once(activated, enter, ines, deliver):

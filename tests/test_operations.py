@@ -54,6 +54,7 @@ from booking.operations import (
 )
 from booking.operations.deciding import OffersOverlap, TooLateToUndo
 from booking.operations.limits import LIMITS, Limited, TooOften
+from booking.operations.people import MOST_PEOPLE, TooManyPeople
 from booking.operations.requesting import (
     AlreadyMoving,
     NotAllowed,
@@ -312,6 +313,25 @@ def test_asking_and_withdrawing_again_and_again_is_slowed_down(ana):
     with refused(TooOften):
         request(ana, at(3, 9))
     request(make_account("Nora", "nora@example.com"), at(3, 9))
+
+
+def test_people_are_added_a_few_at_a_time_and_not_without_end(ana):
+    most, hour = LIMITS[Limited.PEOPLE].most, LIMITS[Limited.PEOPLE].within
+    born = NOW.date().replace(year=2020)
+    for n in range(most):
+        add_minor(ana, name=f"Luz {n}", birth_date=born, now=NOW)
+    for again in (
+        lambda: add_minor(ana, name="Sol", birth_date=born, now=NOW),
+        lambda: add_partner(ana, name="Sol", now=NOW),
+    ):
+        with refused(TooOften):
+            again()
+    for n in range(most, MOST_PEOPLE):
+        add_minor(ana, name=f"Luz {n}", birth_date=born, now=NOW + hour * (n // most))
+    with refused(TooManyPeople):
+        add_minor(ana, name="Sol", birth_date=born, now=NOW + 5 * hour)
+    with refused(TooManyPeople):
+        add_partner(ana, name="Sol", now=NOW + 5 * hour)
 
 
 def test_a_service_is_for_whom_it_is_meant(ana):
@@ -1028,6 +1048,22 @@ def test_a_request_expires_at_its_time_and_not_before(ana, bruno):
     before = everything()
     assert deadlines.run(now=asked.answer_by) == 0
     assert everything() == before
+
+
+def test_what_one_deadline_meets_holds_up_no_other(ana, bruno, caplog):
+    first, second = request(ana), request(bruno, at(5, 10))
+    late = at(4, 9)
+    in_the_way = OutboxMessage.create(
+        kind=Kind.REQUEST_EXPIRED.value, audience="client", recipient=ana.email, language="es",
+        appointment=first, version=first.version + 1, message_id="x", created_at=NOW, due_at=NOW,
+    )  # fmt: skip
+    deadlines.run(now=late)
+    assert [state(row) for row in (first, second)] == [State.REQUESTED, State.EXPIRED]
+    assert f"the deadline of appointment {first.id} failed" in caplog.text
+    assert ana.email not in caplog.text
+    in_the_way.delete_instance()
+    deadlines.run(now=late)
+    assert state(first) is State.EXPIRED
 
 
 def test_offers_that_nobody_chose_lapse(ana, bruno, ines):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import timedelta
 from email.message import EmailMessage
 
 import apsw
@@ -15,6 +16,7 @@ from booking.models import (
     ALL,
     Access,
     Account,
+    Appointment,
     Client,
     ClientKind,
     ClientRead,
@@ -36,13 +38,13 @@ from booking.operations import (
     signing_in,
 )
 from booking.operations.erasing import StillOpen
-from booking.operations.signing_in import Browser
+from booking.operations.signing_in import Browser, Registration
 from booking.queries import person as queries
 from booking.settings import Settings
 from booking.web import access
 from tests.builders import NOW, at, confirmed_session, own_client, request, wish
 from tests.conftest import make_account
-from tests.test_worker import Rounds
+from tests.test_worker import Rounds, nothing
 
 NAME, EMAIL, PHONE = "Quetzalli Xochitl", "quetzalli@example.com", "+52 55 9876 5432"
 NOTE = "Prefiere hablar del colibrí"
@@ -110,6 +112,73 @@ def test_nothing_is_left_of_an_erased_person_and_the_book_is_whole(quetzalli):
     assert invariants.violations() == {}
     assert WebSession.select().where(WebSession.account == quetzalli).count() == 0
     assert queries.by_email(EMAIL) is None
+
+
+def registering(settings: Settings) -> SignIn:
+    """Somebody new tells us of a child; the proof is still to come."""
+    told = Registration(NAME, EMAIL, PHONE, True, "Itzel Xochitl", "2020-03-01")
+    return signing_in.ask_for_mail(
+        EMAIL, browser="b", next_path="", language="es", now=NOW, registration=told
+    )
+
+
+def test_a_proof_that_was_used_keeps_nothing_of_what_was_told(db, settings):
+    proof = registering(settings)
+    token = links.token(settings.secret_key, proof.nonce)
+    signing_in.prove_by_link(token, browser=Browser(), secret_key=settings.secret_key, now=NOW)
+    assert SignIn.get_by_id(proof.id).registration is None
+    erasing.erase(person(), now=NOW)
+    assert [trace for trace in ("Itzel", "2020-03-01", EMAIL, NAME) if trace in dump()] == []
+
+
+def test_what_was_told_and_not_proven_is_forgotten_with_the_proof(app, clock, mailer, settings):
+    proof = registering(settings)
+    worker.loop(clock, mailer, settings, Rounds())
+    assert SignIn.get_by_id(proof.id).registration is not None
+    clock.advance(proof.expires_at - NOW)
+    worker.loop(clock, mailer, settings, Rounds())
+    assert SignIn.select().where(SignIn.registration.is_null(False)).count() == 0
+    assert "Itzel" not in dump()
+
+
+@pytest.mark.sqlite
+def test_nor_is_it_in_a_corner_of_the_file_a_day_later(app, clock, mailer, settings):
+    registering(settings)
+    clock.advance(timedelta(hours=1))
+
+    def a_day_later() -> None:
+        assert "Itzel" in written(settings)
+        clock.advance(worker.PURGE_PAUSE)
+
+    worker.loop(clock, mailer, settings, Rounds(nothing, a_day_later, nothing))
+    assert "Itzel" not in written(settings)
+
+
+def test_whoever_has_not_proven_their_address_is_exported_and_erased_by_it(app, settings):
+    registering(settings)
+    flask = app.test_cli_runner()
+    assert "Itzel Xochitl" in flask.invoke(args=["person", "export", EMAIL]).output
+    done = flask.invoke(args=["person", "erase", EMAIL, "--yes"])
+    assert done.exit_code == 0, done.output
+    assert [trace for trace in ("Itzel", PHONE, EMAIL, NAME) if trace in dump()] == []
+    assert flask.invoke(args=["person", "erase", EMAIL, "--yes"]).exit_code == 1
+
+
+def test_a_child_added_while_the_guardian_is_being_erased_goes_too(quetzalli):
+    found = person()
+    add_minor(quetzalli, name="Segunda Xochitl", birth_date=NOW.date(), now=NOW)
+    erasing.erase(found, now=NOW)
+    assert "Segunda" not in dump()
+
+
+@pytest.mark.parametrize("left", [{"note": NOTE, "wish": {}}, {"note": "", "wish": {"text": NOTE}}])
+def test_whatever_was_noted_of_an_appointment_is_purged_by_itself(quetzalli, left):
+    Appointment.update(**left).execute()
+    Practice.update(retention_days=30, revision=Practice.revision + 1).execute()
+    later = at(31, 10).replace(year=2029)
+    assert erasing.purge(now=later) > 0
+    assert {(row.note, str(row.wish)) for row in Appointment.select()} == {("", "{}")}
+    assert erasing.purge(now=later) == 0
 
 
 def written(settings: Settings) -> list[str]:

@@ -1,8 +1,12 @@
 """The operator's commands: `flask practice · account · worker · db · demo · serve · doctor …`."""
 
+import copy
+import functools
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import waitress
@@ -35,12 +39,36 @@ demonstration = AppGroup("demo", help="A practice to try things on.")
 
 
 def init_app(app: Flask) -> None:
-    for command in (
-        *(practice, account, database, demonstration, serve, work),
-        *(doctor, back_up, restore, simulate),
-        *(history, person, prove.prove),
-    ):
+    for command in (practice, account, database, demonstration, serve, work, history, person):
+        app.cli.add_command(_on_a_known_book(command))
+    # They only look, or work on a book of their own; what a copy holds, `restore` looks at first.
+    for command in (doctor, back_up, restore, simulate, prove.prove):
         app.cli.add_command(command)
+
+
+def _on_a_known_book(command: click.Command) -> click.Command:
+    """The same command, or all of a group, but never on what a newer version has changed."""
+    careful = copy.copy(command)
+    if isinstance(careful, click.Group):
+        careful.commands = {n: _on_a_known_book(each) for n, each in careful.commands.items()}
+    elif careful.callback is not None:
+        careful.callback = _refusing_newer(careful.callback)
+    return careful
+
+
+def _refusing_newer(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(callback)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            levels.refuse_newer()
+        except levels.DatabaseIsNewer as newer:
+            raise click.ClickException(
+                "La base de datos es de una versión más nueva del portal"
+                f" ({', '.join(newer.unknown)}). Actualice el portal; con esta versión no se toca."
+            ) from newer
+        return callback(*args, **kwargs)
+
+    return run
 
 
 def _pieces() -> tuple[Clock, Mailer, Settings]:
@@ -53,7 +81,7 @@ def _pieces() -> tuple[Clock, Mailer, Settings]:
 def load_practice(file: Path) -> None:
     """Create or update the practice from FILE; tells what changed, or everything that is wrong."""
     clock, _, _ = _pieces()
-    _migrate()
+    db.migrate()
     try:
         changes = practice_file.load(file, now=clock.now())
     except PracticeFileError as error:
@@ -74,7 +102,7 @@ def show_practice() -> None:
 @database.command("upgrade")
 def upgrade() -> None:
     """Apply the migrations that this database has not had."""
-    for name in _migrate():
+    for name in db.migrate():
         click.echo(name)
 
 
@@ -83,7 +111,8 @@ def upgrade() -> None:
 @click.option("--seed", default=1, show_default=True)
 def fill(weeks: int, seed: int) -> None:
     """Fill an empty book with realistic clients and about 60 % of the hours taken."""
-    clock, _, _ = _pieces()
+    clock, _, settings = _pieces()
+    _only_in_the_demo(settings)
     _need_practice()
     try:
         click.echo(demo.fill(weeks=weeks, seed=seed, now=clock.now()))
@@ -96,10 +125,9 @@ def fill(weeks: int, seed: int) -> None:
 def run_demo(port: int) -> None:
     """Prepare the demo practice if need be, say where to click, and serve portal and worker."""
     clock, _, settings = _pieces()
-    if not settings.demo:
-        raise click.ClickException("Solo con APP_ENV=demo.")
+    _only_in_the_demo(settings)
     _refuse_busy_port(port)
-    _migrate()
+    db.migrate()
     if Practice.get_or_none() is None:
         practice_file.load(
             Path(current_app.root_path) / "demo" / "consultorio.toml", now=clock.now()
@@ -132,7 +160,7 @@ def serve(port: int, host: str, workers: int | None) -> None:
             "Con APP_QA=1 el reloj vive en un solo proceso: quite --workers."
         )
     _refuse_busy_port(port)
-    _migrate()
+    db.migrate()
     if settings.qa and Practice.get_or_none() is None:
         assert isinstance(clock, SettableClock)
         assert isinstance(mailer, FolderMailer)
@@ -156,25 +184,19 @@ def work() -> None:
     worker.loop(clock, mailer, settings, stop)
 
 
+def _only_in_the_demo(settings: Settings) -> None:
+    """Invented people have no place in a practice's book."""
+    if not settings.demo:
+        raise click.ClickException("Solo con APP_ENV=demo.")
+
+
 def _need_practice() -> None:
     """A current database with a practice in it, or a sentence that says how to get one."""
-    _migrate()
+    db.migrate()
     if Practice.get_or_none() is None:
         raise click.ClickException(
             "Todavía no hay un consultorio. Cárguelo con: flask --app app practice load ARCHIVO"
         )
-
-
-def _migrate() -> list[str]:
-    """Apply what is missing, but never work on what a newer version has changed."""
-    try:
-        levels.refuse_newer()
-    except levels.DatabaseIsNewer as newer:
-        raise click.ClickException(
-            "La base de datos es de una versión más nueva del portal"
-            f" ({', '.join(newer.unknown)}). Actualice el portal; con esta versión no se toca."
-        ) from newer
-    return db.migrate()
 
 
 def _refuse_busy_port(port: int) -> None:

@@ -13,6 +13,7 @@ from booking.backup import BackupError
 from booking.doctor import Verdict
 from booking.levels import DatabaseIsNewer
 from booking.models import Practice
+from booking.operations import accounts
 from booking.settings import Settings
 
 PATH = click.Path(dir_okay=False, path_type=Path)
@@ -46,6 +47,7 @@ def restore(file: Path) -> None:
     try:
         contents = backup.restore(file, settings)
         db.migrate()
+        accounts.close_restored_doors(now=current_app.extensions["clock"].now())
     except tenancy.AlreadyServed as other:
         raise click.ClickException(
             f"Un servidor trabaja con {other.path}. Deténgalo, y también flask worker, y repita."
@@ -53,6 +55,12 @@ def restore(file: Path) -> None:
     except (BackupError, DatabaseIsNewer, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Restaurado de {file}: {contents.appointments} citas.")
+    click.echo(
+        "Todos entran de nuevo: se cerraron las sesiones, los dispositivos y los enlaces del"
+        " respaldo. Las cuentas que se cerraron y las personas que se borraron después de la copia"
+        " vuelven a estar: ciérrelas y bórrelas otra vez (flask account disable, flask person"
+        " erase). Los correos que esperaban al hacerla salen al iniciar, quizá por segunda vez."
+    )
     broken = [each for each in doctor.promises() if each.verdict is Verdict.WRONG]
     for finding in broken:
         click.echo(f"✗ {finding.check} {finding.words}: {'; '.join(finding.rows)}", err=True)

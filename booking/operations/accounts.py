@@ -1,10 +1,18 @@
-"""Closing an account and opening it again, by whoever runs the installation."""
+"""Closing an account and opening it again, by whoever runs the installation; or all doors."""
 
 from datetime import datetime
 
-from booking import notifications
-from booking.db import transaction
-from booking.models import Account, AccountEventKind
+from booking import links, notifications
+from booking.db import transaction, tuples
+from booking.models import (
+    Account,
+    AccountEventKind,
+    Delivery,
+    KnownDevice,
+    OutboxMessage,
+    SignIn,
+    WebSession,
+)
 from booking.notifications import Kind
 from booking.operations import changing_email, second_factor, signing_in
 
@@ -61,6 +69,31 @@ def change_email(account: Account, email: str, *, now: datetime) -> None:
         changing_email.move(account, email, by=None, now=now)
         moved = Account.get_by_id(account.id)
         notifications.owe_about_account(Kind.EMAIL_ASSIGNED, moved, now=now)
+
+
+def close_restored_doors(*, now: datetime) -> None:
+    """What opened the book when it was copied opens its copy to nobody: it may be closed since.
+
+    Links of messages that wait go out under another name, since the first may have gone already.
+    """
+    with transaction():
+        WebSession.update(ended_at=now).where(WebSession.ended_at.is_null()).execute()
+        KnownDevice.delete().execute()
+        waiting = [
+            id_
+            for (id_,) in tuples(
+                OutboxMessage.select(OutboxMessage.sign_in).where(
+                    OutboxMessage.state == Delivery.WAITING,
+                    OutboxMessage.appointment.is_null(False),
+                    OutboxMessage.sign_in.is_null(False),
+                )
+            )
+        ]
+        SignIn.update(expires_at=now).where(
+            SignIn.used_at.is_null(), SignIn.expires_at > now, SignIn.id.not_in(waiting)
+        ).execute()
+        for id_ in waiting:
+            SignIn.update(nonce=links.new_nonce()).where(SignIn.id == id_).execute()
 
 
 def _set(account: Account, *, disabled_at: datetime | None) -> bool:

@@ -43,7 +43,7 @@ def ask(
     without a code.
 
     Raises:
-        TooOften: more than the hour's share for this address or, if one is told, this network.
+        TooOften: more than the hour's share for this address or this network.
     """
     with transaction():
         answered = gateway.answer_to(key)
@@ -92,6 +92,7 @@ def confirm_by_code(
     Raises:
         WrongCode: with the tries left.
         DeadLink: used, too old, or tried too often.
+        TooOften: only the link opens today.
         AddressTaken: another account was faster.
     """
     with transaction():
@@ -100,7 +101,7 @@ def confirm_by_code(
         sign_in = asked_in(session)
         if sign_in is None:
             raise DeadLink
-        left = signing_in.try_code(sign_in, code, secret_key=secret_key)
+        left = signing_in.try_code(sign_in, code, secret_key=secret_key, now=now)
         if left is None:
             _confirm(sign_in, session, now, key)
             return

@@ -1,17 +1,26 @@
 """What time alone does: requests expire, offers lapse, people are reminded. Run by the worker."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
+
+import apsw
+from peewee import InterfaceError, OperationalError
 
 from booking import gateway, notifications
 from booking.db import UtcDateTimeField, tuples
 from booking.gateway import SYSTEM, Change, ChangedMeanwhile
 from booking.lifecycle import Event, State
+from booking.logs import trace
 from booking.models import Appointment, OfferedSlot, OfferState
 from booking.notifications import Kind
 from booking.operations.requesting import NOTHING_PENDING, free_offers, lose
 
 MOST_AT_ONCE = 200
+
+Step = Callable[[Change, Appointment], None]
+
+log = logging.getLogger(__name__)
 
 
 def run(*, now: datetime) -> int:
@@ -34,17 +43,24 @@ def run(*, now: datetime) -> int:
     ) + _free_old_offers(now)
 
 
-def _each(due: object, step: Callable[[Change, Appointment], None], now: datetime) -> int:
+def _each(due: object, step: Step, now: datetime) -> int:
     rows = Appointment.select(Appointment.id, Appointment.version).where(due).limit(MOST_AT_ONCE)
-    done = 0
-    for id_, version in tuples(rows):
-        try:
-            with gateway.change(SYSTEM, now=now) as tx:
-                step(tx, tx.appointment(id_, version=version))
-            done += 1
-        except ChangedMeanwhile:
-            continue  # A person, or another worker, was faster.
-    return done
+    return sum(_do(step, id_, now, version=version) for id_, version in tuples(rows))
+
+
+def _do(step: Step, appointment_id: int, now: datetime, *, version: int | None = None) -> bool:
+    """One step for one appointment; what it meets is its own, and the next one's turn comes."""
+    try:
+        with gateway.change(SYSTEM, now=now) as tx:
+            step(tx, tx.appointment(appointment_id, version=version))
+    except ChangedMeanwhile:
+        return False  # A person, or another worker, was faster.
+    except (OperationalError, InterfaceError, apsw.Error):
+        raise  # The database, or the disk under it, is everybody's.
+    except Exception as error:
+        log.error("the deadline of appointment %s failed\n%s", appointment_id, trace(error))
+        return False
+    return True
 
 
 def _expire(tx: Change, appointment: Appointment) -> None:
@@ -96,13 +112,13 @@ def _free_old_offers(now: datetime) -> int:
         .distinct()
         .limit(MOST_AT_ONCE)
     )
-    ids = [id_ for (id_,) in tuples(rows)]
-    for id_ in ids:
-        with gateway.change(SYSTEM, now=now) as tx:
-            OfferedSlot.update(state=OfferState.FREED.value).where(
-                OfferedSlot.appointment == id_,
-                OfferedSlot.state == OfferState.HELD,
-                OfferedSlot.held_until <= now,
-            ).execute()
-            tx.touch(tx.appointment(id_))
-    return len(ids)
+    return sum(_do(_free_late, id_, now) for (id_,) in tuples(rows))
+
+
+def _free_late(tx: Change, appointment: Appointment) -> None:
+    OfferedSlot.update(state=OfferState.FREED.value).where(
+        OfferedSlot.appointment == appointment,
+        OfferedSlot.state == OfferState.HELD,
+        OfferedSlot.held_until <= tx.now,
+    ).execute()
+    tx.touch(appointment)

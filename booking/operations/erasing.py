@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from peewee import Expression
+from peewee import Cast, Expression
 
 from booking.availability import plan
 from booking.db import transaction
@@ -24,7 +24,7 @@ from booking.models import (
     SignIn,
     WebSession,
 )
-from booking.queries.person import Person, mail_elsewhere
+from booking.queries.person import Person, as_now, mail_elsewhere
 
 NOBODY = "Persona borrada"
 NOWHERE = "@borrado.invalid"  # RFC 2606.
@@ -38,7 +38,7 @@ class StillOpen(Exception):
         self.appointments = appointments
 
 
-def erase(person: Person, *, now: datetime) -> None:
+def erase(known: Person, *, now: datetime) -> None:
     """Take the person out of every row that names them; the book and its history stay whole.
 
     An account of the staff goes on working, also for a child who has another guardian: only what
@@ -48,6 +48,7 @@ def erase(person: Person, *, now: datetime) -> None:
         StillOpen: with what has to be cancelled first.
     """
     with transaction():
+        person = as_now(known)
         going = [*person.own, *person.minors, *_only_partners(person)]
         pending = still_open([*going, *person.couples], now=now)
         if pending:
@@ -112,6 +113,7 @@ def _rename_couple(couple: Client, now: datetime) -> None:
 def _forget_mail(person: Person) -> None:
     """Addresses, and what servers said about them; what has not left does not leave."""
     account = person.account
+    nowhere = _nowhere(account or (person.own[0] if person.own else person.proofs[0]))
     staff = account is not None and account.staff
     kept = {account.email} if account is not None and staff else set()
     for email in person.emails:
@@ -119,11 +121,11 @@ def _forget_mail(person: Person) -> None:
         if email in kept:
             # Codes to sign in are the staff's own.
             theirs &= OutboxMessage.appointment.is_null(False)
-        _unaddress(theirs, _nowhere(account or person.own[0]))
+        _unaddress(theirs, nowhere)
         if email not in kept:
-            SignIn.update(
-                email=_nowhere(account or person.own[0]), registration=None, next_path=""
-            ).where(SignIn.email == email).execute()
+            SignIn.update(email=nowhere, registration=None, next_path="").where(
+                SignIn.email == email
+            ).execute()
 
 
 def _forget_mail_elsewhere(account: Account, clients: list[Client]) -> None:
@@ -160,9 +162,19 @@ def _close_account(account: Account, erased: list[Client], now: datetime) -> Non
     ).where(Account.id == account.id).execute()
 
 
-def _nowhere(row: Account | Client) -> str:
+def _nowhere(row: Account | Client | SignIn) -> str:
     """An address that leads nowhere, and is no other row's."""
     return f"{type(row).__name__.lower()}-{row.id}{NOWHERE}"
+
+
+def forget_registrations(*, now: datetime) -> int:
+    """Forget what people told who did not prove their address in time; how many they were."""
+    late = SignIn.registration.is_null(False) & (SignIn.expires_at <= now)
+    if not SignIn.select().where(late).exists():
+        return 0
+    with transaction():
+        forgotten: int = SignIn.update(registration=None).where(late).execute()
+    return forgotten
 
 
 def purge(*, now: datetime) -> int:
@@ -194,17 +206,24 @@ def purge(*, now: datetime) -> int:
             .where(
                 Appointment.ends_at < before,
                 Appointment.state.not_in(list(OPEN)),
-                Appointment.note != "",
+                (Appointment.note != "") | _wished(),
             )
             .execute()
         )
     return int(deleted)
 
 
+def _wished() -> Expression:
+    """Which appointments have something noted of what would suit."""
+    return Cast(Appointment.wish, "TEXT") != "{}"
+
+
 def count_erased() -> int:
     """How many rows are of people who were erased."""
     closed = Account.select().where(Account.email.endswith(NOWHERE))
-    return int(Client.select().where(Client.erased_at.is_null(False)).count() + closed.count())
+    forgotten = SignIn.select().where(SignIn.email.endswith(NOWHERE))
+    clients = Client.select().where(Client.erased_at.is_null(False))
+    return int(clients.count() + closed.count() + forgotten.count())
 
 
 def is_erasable(client: Client) -> bool:

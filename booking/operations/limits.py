@@ -11,9 +11,13 @@ from booking.models import Attempt
 class Limited(StrEnum):
     """What is limited."""
 
-    FACTOR = "factor"  # Codes of the second factor, by account.
-    MAIL = "mail"  # Mails with a code, by the address that they go to,
-    NETWORK = "network"  # and by the network that asks for them.
+    CODE = "code"  # Wrong codes of a mail, by its address: then only its link opens.
+    FACTOR = "factor"  # Codes of the second factor, by account,
+    APP = "app"  # and wrong ones of its app: then only what is on paper opens.
+    MAIL = "mail"  # Mails with a code, by the address that they go to and the network that asks,
+    ADDRESS = "address"  # by the address, whoever asks,
+    NETWORK = "network"  # and by the network, whoever they are for.
+    PEOPLE = "people"  # People whom an account adds.
     REQUEST = "request"  # Requests of appointments, by account.
 
 
@@ -26,10 +30,16 @@ class Limit:
 
 
 LIMITS = {
+    # In a year of trying, one guess of a hundred and forty is right (NIST SP 800-63B, 3.2.2).
+    Limited.CODE: Limit(20, timedelta(days=1)),
+    Limited.APP: Limit(20, timedelta(days=1)),
     Limited.FACTOR: Limit(5, timedelta(minutes=15)),
     Limited.MAIL: Limit(5, timedelta(hours=1)),
+    # More than one stranger can use up, so that nobody shuts somebody else out.
+    Limited.ADDRESS: Limit(20, timedelta(hours=1)),
     # A town's telephones may share one address of their operator (RFC 6888).
     Limited.NETWORK: Limit(60, timedelta(hours=1)),
+    Limited.PEOPLE: Limit(6, timedelta(hours=1)),
     Limited.REQUEST: Limit(20, timedelta(hours=1)),
 }
 KEPT = max(limit.within for limit in LIMITS.values())
@@ -48,14 +58,41 @@ class TooOften(Exception):
 
 
 def spend_mail(email: str, network: str, *, now: datetime) -> None:
-    """Count a mail with a code, by its address and, if one is told, by the network that asks.
+    """Count a mail with a code, by its address and by the network that asks, if one is told.
 
     Raises:
-        TooOften: more than the hour's share of either.
+        TooOften: more than the hour's share of either, or of the two together.
     """
-    spend(Limited.MAIL, email, now=now)
+    spend(Limited.MAIL, f"{email} {network}", now=now)
+    spend(Limited.ADDRESS, email, now=now)
     if network:
         spend(Limited.NETWORK, network, now=now)
+
+
+def left(kind: Limited, subject: object, *, now: datetime) -> int:
+    """How many uses are left, one at least.
+
+    What is dated later than now is from before the clock was put back, and counts when its time
+    comes.
+
+    Raises:
+        TooOften: there are none.
+    """
+    limit = LIMITS[kind]
+    recent = list(
+        Attempt.select()
+        .where(
+            Attempt.kind == kind,
+            Attempt.subject == _name(kind, subject),
+            Attempt.at > now - limit.within,
+            Attempt.at <= now,
+        )
+        .order_by(Attempt.at.desc(), Attempt.id.desc())
+        .limit(limit.most)
+    )
+    if len(recent) == limit.most:
+        raise TooOften(kind, recent[-1].at + limit.within - now)
+    return limit.most - len(recent)
 
 
 def spend(kind: Limited, subject: object, *, now: datetime) -> int:
@@ -64,16 +101,11 @@ def spend(kind: Limited, subject: object, *, now: datetime) -> int:
     Raises:
         TooOften: there were none left; nothing is counted then.
     """
-    limit = LIMITS[kind]
-    name = links.hashed(f"{kind}:{subject}")
-    recent = list(
-        Attempt.select()
-        .where(Attempt.kind == kind, Attempt.subject == name, Attempt.at > now - limit.within)
-        .order_by(Attempt.at.desc(), Attempt.id.desc())
-        .limit(limit.most)
-    )
-    if len(recent) == limit.most:
-        raise TooOften(kind, recent[-1].at + limit.within - now)
+    before = left(kind, subject, now=now)
     Attempt.delete().where(Attempt.at <= now - KEPT).execute()
-    Attempt.create(kind=kind.value, subject=name, at=now)
-    return limit.most - len(recent) - 1
+    Attempt.create(kind=kind.value, subject=_name(kind, subject), at=now)
+    return before - 1
+
+
+def _name(kind: Limited, subject: object) -> str:
+    return links.hashed(f"{kind}:{subject}")

@@ -6,10 +6,18 @@ from booking import gateway
 from booking.db import transaction
 from booking.gateway import Actor, Key, NotYours, once
 from booking.models import Access, Account, Client, ClientKind, Relation
+from booking.operations import limits
+from booking.operations.limits import Limited
+
+MOST_PEOPLE = 12  # Whom an account may ask for, besides its holder.
 
 
 class AlreadyKnown(Exception):
     """There is a client, or an account, with this e-mail address."""
+
+
+class TooManyPeople(Exception):
+    """The account asks for as many people as it may; the practice adds more."""
 
 
 @once(Client)
@@ -21,8 +29,14 @@ def add_minor(
     now: datetime,
     key: Key | None = None,
 ) -> Client:
-    """A child in the account holder's care."""
+    """A child in the account holder's care.
+
+    Raises:
+        TooManyPeople: the account asks for so many already.
+        TooOften: many of them were added just now.
+    """
     with gateway.change(gateway.client(account), now=now, key=key) as tx:
+        _count_one_more(account, now)
         minor = Client.create(
             kind=ClientKind.MINOR.value, name=name, birth_date=birth_date, created_at=now
         )
@@ -32,8 +46,14 @@ def add_minor(
 
 @once(Client)
 def add_partner(account: Account, *, name: str, now: datetime, key: Key | None = None) -> Client:
-    """The account holder and their partner, who come together as a couple."""
+    """The account holder and their partner, who come together as a couple.
+
+    Raises:
+        TooManyPeople: the account asks for so many already.
+        TooOften: many of them were added just now.
+    """
     with gateway.change(gateway.client(account), now=now, key=key) as tx:
+        _count_one_more(account, now)
         own = self_of(account)
         partner = Client.create(name=name, created_at=now)
         couple = Client.create(
@@ -47,6 +67,13 @@ def add_partner(account: Account, *, name: str, now: datetime, key: Key | None =
         )
         Access.create(account=account, client=couple, relation=Relation.PARTNER.value)
         return tx.answer(couple)
+
+
+def _count_one_more(account: Account, now: datetime) -> None:
+    others = Access.select().where(Access.account == account, Access.relation != Relation.SELF)
+    if others.count() >= MOST_PEOPLE:
+        raise TooManyPeople
+    limits.spend(Limited.PEOPLE, account.id, now=now)
 
 
 def self_of(account: Account) -> Client:

@@ -91,11 +91,12 @@ def show_code(
 
     Raises:
         WrongFactor: not that, or used.
-        TooOften: too many wrong codes.
+        TooOften: too many wrong codes; after a day's share only those on paper open.
         SessionGone: there is nothing to let in any more.
     """
     with transaction():
         left = _try(session, now=now)
+        limits.left(Limited.APP, session.account_id, now=now)
         factor = Factor.get(Factor.account == session.account_id)
         step = authenticator.matching_step(
             secret_key, factor.nonce, code, after=factor.last_step, now=now
@@ -103,6 +104,7 @@ def show_code(
         if step is not None:
             Factor.update(last_step=step).where(Factor.id == factor.id).execute()
             return _clear(session, now=now, remember=remember)
+        limits.spend(Limited.APP, session.account_id, now=now)
     raise WrongFactor(left)
 
 

@@ -24,6 +24,7 @@ from booking.models import (
 )
 from booking.notifications import Kind
 from booking.operations import limits
+from booking.operations.limits import Limited
 
 CLIENT_MINUTES, STAFF_MINUTES = 20, 10  # How long a code is good; mail to old phones is slow.
 CLIENT_SESSION, STAFF_SESSION = timedelta(days=90), timedelta(hours=12)
@@ -97,7 +98,7 @@ def ask_for_mail(
     An unknown one that does not register gets a mail without a code: its owner may have another.
 
     Raises:
-        TooOften: more than the hour's share for this address or, if one is told, this network.
+        TooOften: more than the hour's share for this address or this network.
     """
     email = email.lower()
     account = Account.get_or_none(Account.email == email, Account.disabled_at.is_null())
@@ -137,6 +138,7 @@ def prove_by_code(
     Raises:
         WrongCode: with the tries left.
         DeadLink: used, too old, tried too often, or asked for in another browser.
+        TooOften: only the link opens today.
     """
     with transaction():
         sign_in = SignIn.get_or_none(
@@ -146,23 +148,26 @@ def prove_by_code(
         )
         if sign_in is None:
             raise DeadLink
-        left = try_code(sign_in, code, secret_key=secret_key)
+        left = try_code(sign_in, code, secret_key=secret_key, now=now)
         if left is None:
             return _consume(sign_in, browser, now)
     raise WrongCode(left)
 
 
-def try_code(sign_in: SignIn, code: str, *, secret_key: str) -> int | None:
+def try_code(sign_in: SignIn, code: str, *, secret_key: str, now: datetime) -> int | None:
     """None for the right code; else this try is counted, and so many are left.
 
     Raises:
         DeadLink: it was tried too often.
+        TooOften: so many were wrong for the address that only the link opens today.
     """
     if sign_in.tries >= MOST_TRIES:
         raise DeadLink
+    limits.left(Limited.CODE, sign_in.email, now=now)
     right = links.code(secret_key, sign_in.nonce)
     if hmac.compare_digest(right.encode(), code.encode()):
         return None
+    limits.spend(Limited.CODE, sign_in.email, now=now)
     SignIn.update(tries=SignIn.tries + 1).where(SignIn.id == sign_in.id).execute()
     return MOST_TRIES - sign_in.tries - 1
 
@@ -194,13 +199,13 @@ def prove_by_link(token: str, *, browser: Browser, secret_key: str, now: datetim
 
 
 def use_up(sign_in: SignIn, *, now: datetime) -> None:
-    """A proof is good once, in the transaction of what it is good for.
+    """A proof is good once, in the transaction of what it is good for; nothing told is kept.
 
     Raises:
         DeadLink: used, or too old.
     """
     used = (
-        SignIn.update(used_at=now)
+        SignIn.update(used_at=now, registration=None)
         .where(SignIn.id == sign_in.id, SignIn.used_at.is_null(), SignIn.expires_at > now)
         .execute()
     )

@@ -1,7 +1,7 @@
 """All that is kept about one person, and who has looked at it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,12 +29,14 @@ class Person:
     """Somebody whose data are kept: their account, their own record, and whom they stand for.
 
     A minor belongs to the person who is their only guardian; a couple to both of its members.
+    Proofs were asked for with an address of theirs when no account had it.
     """
 
     account: Account | None
     own: tuple[Client, ...]
     minors: tuple[Client, ...]
     couples: tuple[Client, ...]
+    proofs: tuple[SignIn, ...] = ()
 
     @property
     def clients(self) -> tuple[Client, ...]:
@@ -47,31 +49,48 @@ class Person:
     @property
     def emails(self) -> frozenset[str]:
         of_account = [self.account.email] if self.account else []
-        return frozenset(e for e in (*of_account, *(c.email for c in self.own)) if e)
+        told = [*(c.email for c in self.own), *(proof.email for proof in self.proofs)]
+        return frozenset(email for email in (*of_account, *told) if email)
 
 
 def by_email(email: str) -> Person | None:
-    """Whoever signs in with this address, or is known to the practice by it."""
-    account = Account.get_or_none(Account.email == email.lower())
-    own = list(
-        Client.select().where(Client.email == email.lower(), Client.kind == ClientKind.ADULT)
-    )
-    if account is None and not own:
+    """Whoever signs in with this address, is known to the practice by it, or has tried to enter."""
+    email = email.lower()
+    account = Account.get_or_none(Account.email == email)
+    own = list(Client.select().where(Client.email == email, Client.kind == ClientKind.ADULT))
+    nobodys = SignIn.select().where(SignIn.email == email, SignIn.account.is_null())
+    proofs = tuple(nobodys.order_by(SignIn.id))
+    if account is None and not own and not proofs:
         return None
-    return _person(account, own)
+    return replace(_person(account, own), proofs=proofs)
 
 
 def of_client(client: Client) -> Person:
     """The person that a record is about; a minor's is about the minor alone."""
     if client.kind == ClientKind.MINOR:
         return Person(None, (client,), (), ())
-    account = (
+    return _person(_holder([client]), [client])
+
+
+def as_now(person: Person) -> Person:
+    """The same person, as the book has them at this moment."""
+    ids = [client.id for client in person.own]
+    own = list(Client.select().where(Client.id.in_(ids)).order_by(Client.id))
+    if own and own[0].kind == ClientKind.MINOR:
+        return of_client(own[0])
+    account = Account.get_by_id(person.account.id) if person.account else _holder(own)
+    return replace(_person(account, own), proofs=person.proofs)
+
+
+def _holder(own: list[Client]) -> Account | None:
+    """The account of whom these records are about."""
+    found: Account | None = (
         Account.select()
         .join(Access)
-        .where(Access.client == client, Access.relation == Relation.SELF)
+        .where(Access.client.in_([client.id for client in own]), Access.relation == Relation.SELF)
         .first()
     )
-    return _person(account, [client])
+    return found
 
 
 def _person(account: Account | None, own: list[Client]) -> Person:
@@ -148,6 +167,10 @@ def export(person: Person, *, now: datetime) -> dict[str, Any]:
     return {
         "generado": now.isoformat(),
         "cuenta": person.account and _account(person.account),
+        "intentos_de_entrar": [
+            {"pedido": _iso(s.created_at), "usado": _iso(s.used_at), "datos": s.registration}
+            for s in person.proofs
+        ],
         "registros": [_client(client, person) for client in person.clients],
         "mensajes": [
             {"tipo": m.kind, "para": m.recipient, "estado": m.state, "fecha": _iso(m.created_at)}

@@ -415,13 +415,16 @@ def plan_of(blocked: BlockedTime) -> int | None:
 
 
 def _clients(actor: Actor) -> "ModelSelect[Client]":
-    """A clinician's own: theirs by record or by an appointment, or nobody's yet."""
+    """A clinician's own, by record or by an appointment; the rest are a manager's to know.
+
+    Whoever registered online and asked nobody for anything has told nobody here: docs/adr/0026.
+    """
     rows = Client.select()
     if actor.role is Role.MANAGER:
         return rows
     mine = actor.account.clinician_id if actor.account else None
     seen = Appointment.select(Appointment.client).where(Appointment.clinician == mine)
-    return rows.where((Client.clinician == mine) | Client.clinician.is_null() | Client.id.in_(seen))
+    return rows.where((Client.clinician == mine) | Client.id.in_(seen))
 
 
 def clients(actor: Actor, text: str) -> tuple[list[Client], bool]:
@@ -471,6 +474,14 @@ def client(actor: Actor, client_id: int) -> Client:
         raise NotYours
     row: Client = found
     return row
+
+
+def knows(actor: Actor, email: str) -> bool:
+    """Whether a client with this address is one whom the actor may know of."""
+    found: bool = (
+        actor.role is Role.MANAGER or _clients(actor).where(Client.email == email).exists()
+    )
+    return found
 
 
 def contacts(client: Client) -> list[Account]:

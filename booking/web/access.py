@@ -21,6 +21,14 @@ View = TypeVar("View", bound=Callable[..., Any])
 QA = "/qa/"
 
 
+class NotSignedIn(Exception):
+    """The page is for whoever is signed in; `door` leads back to it."""
+
+    def __init__(self, door: str) -> None:
+        super().__init__(door)
+        self.door = door
+
+
 class For(StrEnum):
     """Whom a view answers."""
 
@@ -192,7 +200,7 @@ def _guard() -> ResponseReturnValue | None:
     if audience in (For.PUBLIC, For.DEMO, For.QA):
         return None
     if not current_user.is_authenticated:
-        return redirect(url_for("portal.sign_in", sig=return_path()), 303)
+        raise NotSignedIn(url_for("portal.sign_in", sig=return_path()))
     if audience in (For.HALF_IN, For.STAFF, For.MANAGER) and not account().staff:
         abort(404)
     if audience is For.MANAGER and not account().manager:

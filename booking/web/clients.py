@@ -70,15 +70,20 @@ def new() -> ResponseReturnValue:
                 )
                 return see_other(url_for("clients.show", client_id=added.id))
             except AlreadyKnown:
-                form.refuse(
-                    "correo", _("Ya hay un cliente con ese correo. Búsquelo en «Clientes».")
-                )
+                form.refuse("correo", _why_not_added(email))
     return render(
         "clients/new.html",
         status=422 if form.errors else 200,
         form=form,
         name=argument("nombre", str) or "",
     )
+
+
+def _why_not_added(email: str) -> str:
+    """Who comes to a colleague is told to nobody, so there is no word of a client here."""
+    if queries.knows(staff_actor(), email):
+        return _("Ya hay un cliente con ese correo. Búsquelo en «Clientes».")
+    return _("No se puede añadir con ese correo. Pida ayuda a quien administra el consultorio.")
 
 
 @bp.get("/<int:client_id>")

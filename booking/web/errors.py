@@ -10,7 +10,7 @@ from flask import Flask, Response, current_app, g, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from peewee import DatabaseError, InterfaceError, OperationalError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from booking import availability, levels
 from booking.gateway import ChangedMeanwhile, KeyReused, NotYours
@@ -19,7 +19,7 @@ from booking.lifecycle import IllegalTransition
 from booking.logs import kinds, trace
 from booking.operations.limits import Limited, TooOften
 from booking.operations.second_factor import SessionGone
-from booking.web.access import return_path
+from booking.web.access import NotSignedIn, return_path
 from booking.web.fragments import render, see_other
 from booking.web.urls import now
 
@@ -33,6 +33,8 @@ DISK_FAULTS = {
 SECRET_WORDS = ("codigo", "clave", "secret", "totp")  # In names of fields that no page repeats.
 REFUSED = {400, 404, 410, 413, 429}  # Not ours, not there or not theirs, over, too much.
 FREE_TEXT = {"nota", "texto"}  # What people write in their own words stays in sight.
+WRITTEN = FREE_TEXT | {"motivo", "nombre", "telefono", "correo"}  # And this is typed, not chosen.
+MOST_SHOWN = 256 * 1024  # Of a form that is too long; even that is not shown of a longer one.
 
 LAST_RESORT = (
     '<!doctype html><html lang="es"><title>Algo falló</title><h1>Algo falló de nuestro lado</h1>'
@@ -42,6 +44,7 @@ LAST_RESORT = (
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(NotSignedIn, _at_the_door)
     app.register_error_handler(NotYours, lambda _error: problem(404))
     app.register_error_handler(ChangedMeanwhile, lambda _error: problem(409))
     app.register_error_handler(IllegalTransition, lambda _error: problem(409))
@@ -134,10 +137,36 @@ def _words(status: int) -> tuple[str, str]:
 def _http(error: HTTPException) -> Response:
     if error.code is not None and error.code < 400:
         return error.get_response()  # type: ignore[return-value] # A redirect (added slash).
+    if isinstance(error, RequestEntityTooLarge):
+        return _too_long()
     response = problem(error.code or 500)
     if error.code == 405:
         response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ["GET"])
     return response
+
+
+def _too_long() -> Response:
+    """What was typed comes back to be made shorter, unless it is longer than any page."""
+    request.max_content_length = MOST_SHOWN
+    try:
+        return problem(413, **_retry())
+    except RequestEntityTooLarge:
+        return problem(413)
+
+
+def _at_the_door(error: NotSignedIn) -> Response:
+    """Signing in comes first; the way there loses what was written, so that is shown once more."""
+    typed = request.form.items(multi=True) if request.method == "POST" else ()
+    written = [value for name, value in typed if name in WRITTEN and value.strip()]
+    if not written:
+        return see_other(error.door)
+    return problem(
+        401,
+        title=_("Por seguridad, vuelva a entrar"),
+        advice=_("No se guardó lo que escribió. Cópielo antes de iniciar sesión."),
+        written=written,
+        door=error.door,
+    )
 
 
 def _too_often(error: TooOften) -> Response:
@@ -148,11 +177,30 @@ def _too_often(error: TooOften) -> Response:
         minutes,
         n=minutes,
     )
-    if error.kind is Limited.MAIL:
+    if error.kind in (Limited.MAIL, Limited.ADDRESS):
         found = _("Busque el más reciente, también en el correo no deseado.")
         response = problem(429, title=_("Ya le enviamos varios correos"), advice=f"{found} {wait}")
+    elif error.kind is Limited.CODE:
+        response = problem(
+            429,
+            title=_("Use el enlace del correo"),
+            advice=_(
+                "Por seguridad, hoy el código ya no sirve con esta dirección. El enlace del mismo"
+                " correo sí: ábralo y toque el botón."
+            ),
+        )
+    elif error.kind is Limited.APP:
+        response = problem(
+            429,
+            title=_("Use un código de recuperación"),
+            advice=_(
+                "Por seguridad, hoy ya no sirven los códigos de la aplicación. Use uno de sus"
+                " códigos de recuperación, o pida a quien administra el consultorio que quite la"
+                " verificación en dos pasos."
+            ),
+        )
     else:
-        response = problem(429, advice=wait)
+        response = problem(429, advice=wait, **_retry())
     response.headers["Retry-After"] = str(error.seconds)
     return response
 

@@ -25,7 +25,7 @@ from booking.models import (
 )
 from booking.occupancy import SlotTaken
 from booking.operations import add_minor, add_partner, ask
-from booking.operations.people import is_minor
+from booking.operations.people import MOST_PEOPLE, TooManyPeople, is_minor
 from booking.operations.requesting import (
     AlreadyMoving,
     NotAllowed,
@@ -521,8 +521,11 @@ def minor(draft: Draft) -> ResponseReturnValue:
         if born is not None and not is_minor(born, now().date()):
             form.refuse("nacimiento", _("Con esa fecha no es menor de edad. Revise el año."))
         if not form.errors and born is not None:
-            added = add_minor(account(), name=name, birth_date=born, now=now(), key=key())
-            return see_other(draft.url("person", para=added.id))
+            try:
+                added = add_minor(account(), name=name, birth_date=born, now=now(), key=key())
+                return see_other(draft.url("person", para=added.id))
+            except TooManyPeople:
+                form.refuse("nombre", _too_many_people())
     return render(
         "new_appointment/minor.html", status=422 if form.errors else 200, draft=draft, form=form
     )
@@ -535,10 +538,20 @@ def partner(draft: Draft) -> ResponseReturnValue:
     if request.method == "POST":
         name = form.text("nombre", required=_("Escriba el nombre y los apellidos de su pareja."))
         if not form.errors:
-            added = add_partner(account(), name=name, now=now(), key=key())
-            return see_other(draft.url("person", para=added.id))
+            try:
+                added = add_partner(account(), name=name, now=now(), key=key())
+                return see_other(draft.url("person", para=added.id))
+            except TooManyPeople:
+                form.refuse("nombre", _too_many_people())
     return render(
         "new_appointment/partner.html", status=422 if form.errors else 200, draft=draft, form=form
+    )
+
+
+def _too_many_people() -> str:
+    return _(
+        "Su cuenta ya tiene %(n)s personas. Para añadir a otra, llame a su consultorio.",
+        n=MOST_PEOPLE,
     )
 
 

@@ -120,7 +120,7 @@ def _sessions(accounts: dict[str, Account]) -> dict[str, Appointment]:
     guardian, partner, bruno = (accounts[w] for w in ("guardian", "partner", "other client"))
     minor = add_minor(guardian, "Niña Sanz Mora")
     couple = add_partner(partner, name="Julia Vega Paz", now=NOW)
-    sessions = {
+    return {
         "holder": confirmed_session(accounts["holder"], ines, at(4, 10)),
         "guardian": _confirmed(guardian, minor, "infantil", at(5, 10), ines),
         "partner": _confirmed(partner, couple, "pareja", at(9, 10), ines),
@@ -128,10 +128,6 @@ def _sessions(accounts: dict[str, Account]) -> dict[str, Appointment]:
             bruno, own_client(bruno), "individual", at(3, 10), oscar, clinician="oscar"
         ),
     }
-    for who, session in sessions.items():
-        own = oscar if who == "other client" else ines
-        Client.update(clinician=own.clinician).where(Client.id == session.client_id).execute()
-    return sessions
 
 
 def _confirmed(

@@ -20,6 +20,13 @@ def clinician(visitor, ines):
     return visitor(ines)
 
 
+@pytest.fixture
+def ana(ana, ines):
+    """She is Inés's own."""
+    Client.update(clinician=ines.clinician_id).where(Client.id == own_client(ana).id).execute()
+    return ana
+
+
 def draft(client: Client, step: str, starts_at: datetime | None = None, **more: object) -> str:
     hour = f"&hora={starts_at:%Y-%m-%dT%H:%MZ}" if starts_at else ""
     rest = "".join(f"&{name}={value}" for name, value in more.items())
@@ -62,21 +69,32 @@ def test_whoever_is_not_there_is_not_found(clinician, asked):
     assert "Ana Ruiz Peña" not in found.text
 
 
-def test_a_clinician_sees_only_their_own_clients_and_those_of_nobody(
-    visitor, ines, oscar, manager, ana, bruno
-):
-    for account, staff in ((ana, ines), (bruno, oscar)):
-        Client.update(clinician=staff.clinician_id).where(
-            Client.id == own_client(account).id
-        ).execute()
-    browser = visitor(oscar)
-    assert "Bruno" in browser.get("/clientes").text
+def test_a_clinician_sees_whoever_has_asked_for_them_and_nobody_else(visitor, oscar, manager, ana):
+    browser, client = visitor(oscar), own_client(ana)
     assert "Ana" not in browser.get("/clientes").text
-    assert browser.get(f"/clientes/{own_client(ana).id}").status_code == 404
-    assert browser.get(draft(own_client(ana), "confirmar", at(8, 10))).status_code == 404
+    assert browser.get(f"/clientes/{client.id}").status_code == 404
+    assert browser.get(draft(client, "confirmar", at(8, 10))).status_code == 404
     assert "Ana" in visitor(manager).get("/clientes").text
     request(ana, at(3, 10), clinician="oscar")
     assert "Ana" in browser.get("/clientes").text
+    assert browser.get(f"/clientes/{client.id}").status_code == 200
+
+
+def test_whoever_only_registered_is_known_to_managers_alone(visitor, clinician, manager, bruno):
+    client = own_client(bruno)
+    assert "Bruno" not in clinician.get("/clientes").text
+    assert clinician.get(f"/clientes/{client.id}").status_code == 404
+    assert "Bruno" in visitor(manager).get("/clientes").text
+
+
+def test_a_client_of_a_clinicians_own_is_seen_before_any_appointment(
+    clinician, visitor, oscar, ines
+):
+    client = add_client(
+        name="Íñigo Sáenz", email="", phone="55 5555 0123", actor=gateway.staff(ines), now=NOW
+    )
+    assert clinician.get(f"/clientes/{client.id}").status_code == 200
+    assert visitor(oscar).get(f"/clientes/{client.id}").status_code == 404
 
 
 def test_a_new_client_is_written_down_and_given_an_appointment(clinician, deliver):
@@ -304,6 +322,16 @@ def test_nobody_is_written_down_twice(clinician, ana):
     assert answer.status_code == 422
     assert "Ya hay un cliente con ese correo." in answer.text
     assert Client.select().count() == 1
+
+
+def test_who_comes_to_a_colleague_is_not_told(clinician, visitor, manager, bruno):
+    known = {"nombre": "Bruno D.", "correo": "bruno@example.com"}
+    answer = clinician.post("/clientes/nuevo", data=known)
+    assert answer.status_code == 422
+    assert "No se puede añadir con ese correo. Pida ayuda" in answer.text
+    assert "Ya hay un cliente" not in answer.text
+    assert "Ya hay un cliente" in visitor(manager).post("/clientes/nuevo", data=known).text
+    assert Client.select().where(Client.email == "bruno@example.com").count() == 1
 
 
 def test_a_swap_of_rooms_is_shown_before_it_is_made_and_told_afterwards(

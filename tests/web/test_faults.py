@@ -13,7 +13,7 @@ import pytest
 
 from booking import invariants, outbox, worker
 from booking.db import database, transaction, tuples
-from booking.models import Appointment, OneTimeKey, OutboxMessage, Practice, SignIn
+from booking.models import Appointment, OneTimeKey, OutboxMessage, Practice, SignIn, WebSession
 from tests.builders import NOW, request
 from tests.test_doctor import newer_migration
 from tests.web.test_flow import key_of
@@ -252,3 +252,47 @@ def test_a_lease_of_a_machine_whose_clock_is_a_little_ahead_is_respected(
     OutboxMessage.update(claimed_until=NOW + outbox.LEASE + timedelta(minutes=4)).execute()
     worker.tick(clock, mailer, settings)
     assert mailer.sent == []
+
+
+def signed_out(browser):
+    WebSession.update(ended_at=NOW).execute()
+    return browser
+
+
+def test_what_was_written_when_the_session_had_ended_is_shown_once_more(visitor, ana, ines):
+    asked = request(ana)
+    answer = signed_out(visitor(ines)).post(
+        f"/solicitudes/{asked.id}/denegar",
+        data={"nota": "Uno\n</textarea>dos", "motivo": "Viaje", "version": "1"},
+    )
+    assert answer.status_code == 401
+    assert "Por seguridad, vuelva a entrar" in answer.text
+    assert "Uno\n&lt;/textarea&gt;dos" in answer.text
+    assert ">\nViaje</textarea>" in answer.text
+    assert f'href="/entrar?sig=/solicitudes/{asked.id}/denegar"' in answer.text
+
+
+@pytest.mark.parametrize(
+    "sent", [{}, {"nota": "  "}, {"version": "1"}, {"codigo": "123456"}], ids=str
+)
+def test_without_anything_written_the_door_is_next(visitor, ana, ines, sent):
+    asked = request(ana)
+    answer = signed_out(visitor(ines)).post(f"/solicitudes/{asked.id}/denegar", data=sent)
+    assert answer.status_code == 303
+    assert answer.location == f"/entrar?sig=/solicitudes/{asked.id}/denegar"
+
+
+def test_what_is_too_long_comes_back_to_be_made_shorter(visitor, ana):
+    answer = visitor(ana).post("/idioma", data={"idioma": "en", "nota": "ñ" * 12_000})
+    assert answer.status_code == 413
+    assert ("nota", "ñ" * 12_000) in fields_of(answer.text)
+    assert "Volver a intentar" in answer.text
+
+
+@pytest.mark.parametrize(
+    "sent", [{"nota": "x" * 300_000}, {"codigo": "x" * 70_000}], ids=["long", "secret"]
+)
+def test_not_what_is_longer_than_a_page_nor_what_is_secret(visitor, ana, sent):
+    answer = visitor(ana).post("/idioma", data=sent)
+    assert answer.status_code == 413
+    assert len(answer.text) < 10_000

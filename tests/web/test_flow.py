@@ -10,7 +10,10 @@ import pytest
 from booking import gateway
 from booking.models import Appointment, Client, OneTimeKey, WebSession
 from booking.operations import ask, block_time
+from booking.operations.limits import LIMITS, Limited
+from booking.operations.people import MOST_PEOPLE
 from tests.builders import NOW, at, own_client, request, wish
+from tests.conftest import add_minor
 
 SLOT = "/citas/nueva/horario?servicio=individual&consultorio=centro&profesional=ines"
 TEN = "2027-03-04T16:00Z"
@@ -215,6 +218,26 @@ def test_a_childs_data_is_checked_and_kept(phone, fields, message):
     if fields["nombre"]:
         assert fields["nombre"] in answer.text
     assert "2027-03-04T16" in html.unescape(answer.text)  # The draft is kept.
+
+
+def test_whoever_asks_for_many_people_is_sent_to_the_practice(phone, ana):
+    for n in range(MOST_PEOPLE):
+        add_minor(ana, f"Luz {n}")
+    for service, who in (("infantil", "menor"), ("pareja", "pareja")):
+        url = PERSON.replace("individual", service).replace("persona?", f"persona/{who}?")
+        answer = send(phone, url, nombre="Otra Persona", nacimiento="2019-05-20")
+        assert answer.status_code == 422
+        assert "Su cuenta ya tiene 12 personas." in answer.text
+        assert "Otra Persona" in answer.text
+
+
+def test_what_was_typed_too_often_waits_on_the_page(phone):
+    url = PERSON.replace("individual", "infantil").replace("persona?", "persona/menor?")
+    for n in range(LIMITS[Limited.PEOPLE].most):
+        assert send(phone, url, nombre=f"Luz {n}", nacimiento="2019-05-20").status_code == 303
+    answer = send(phone, url, nombre="Otra Persona", nacimiento="2019-05-20")
+    assert answer.status_code == 429
+    assert 'value="Otra Persona"' in answer.text
 
 
 def test_a_couple_needs_both_to_be_free(phone, ana, bruno):

@@ -162,9 +162,64 @@ def test_an_address_gets_a_few_mails_an_hour(visitor, ana, clock):
 
 
 def ask_from(address, visitor, number):
+    return ask_for_mail(there(address, visitor), f"n{number}@example.com")
+
+
+def there(address, visitor):
     browser = visitor()
     browser.environ_base["REMOTE_ADDR"] = address
-    return ask_for_mail(browser, f"n{number}@example.com")
+    return browser
+
+
+def test_a_stranger_elsewhere_keeps_nobody_from_their_mail(visitor, ana):
+    """ASVS 6.3.1: nor does the code that somebody has already stop working."""
+    own = there("200.57.3.10", visitor)
+    ask_for_mail(own)
+    code = current_code()
+    asked = [
+        ask_for_mail(there(f"200.57.{n // 5}.9", visitor)).status_code
+        for n in range(LIMITS[Limited.ADDRESS].most)
+    ]
+    assert asked[:5] == [303] * 5
+    assert asked[-1] == 429
+    assert own.post("/entrar/codigo", data={"codigo": code}).location == "/citas"
+
+
+def test_a_stranger_of_one_network_uses_up_no_more_than_its_own_share(visitor, ana):
+    most = LIMITS[Limited.MAIL].most
+    asked = [ask_for_mail(there("200.57.3.9", visitor)).status_code for _ in range(most + 1)]
+    assert asked == [303] * most + [429]
+    assert ask_for_mail(there("200.57.3.10", visitor)).status_code == 303
+
+
+def test_after_a_days_wrong_codes_only_the_link_opens(visitor, ana, clock):
+    """ASVS 6.3.1: five mails an hour with five tries each would be guessing without end."""
+    tries = 0
+    while tries < LIMITS[Limited.CODE].most:
+        browser = visitor()
+        ask_for_mail(browser)
+        wrong = "000000" if current_code() != "000000" else "111111"
+        for _ in range(MOST_TRIES):
+            assert browser.post("/entrar/codigo", data={"codigo": wrong}).status_code in (422, 410)
+            tries += 1
+        clock.advance(timedelta(minutes=15))
+    asking = visitor()
+    ask_for_mail(asking)
+    refused = asking.post("/entrar/codigo", data={"codigo": current_code()})
+    assert refused.status_code == 429
+    assert heading(refused) == "Use el enlace del correo"
+    assert int(refused.headers["Retry-After"]) > 3600 * 20
+    assert visitor().post(current_link()).location == "/citas"
+    clock.advance(timedelta(days=1))
+    ask_for_mail(asking)
+    assert asking.post("/entrar/codigo", data={"codigo": current_code()}).location == "/citas"
+
+
+def test_a_mail_whose_code_is_dead_is_not_sent(visitor, ana, clock, deliver):
+    ask_for_mail(visitor())
+    clock.advance(timedelta(minutes=20))
+    assert deliver().sent == []
+    assert OutboxMessage.get().error == "el código venció antes de que saliera"
 
 
 @pytest.mark.parametrize(
