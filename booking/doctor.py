@@ -17,7 +17,7 @@ import apsw
 from peewee import PeeweeException, PostgresqlDatabase, fn
 
 from booking import backup, fingerprint, history, invariants, levels, outbox
-from booking.db import database, tuples
+from booking.db import database, transaction, tuples
 from booking.invariants import Violation
 from booking.levels import Level
 from booking.lifecycle import State
@@ -223,11 +223,14 @@ def examine(settings: Settings, *, now: datetime) -> list[Finding]:
     if path and not path.is_file():
         raise CannotRun(f"No hay base de datos en {path}. Créela con: flask --app app db upgrade")
     try:
+        writable = _writable()  # Before the snapshot, in which nobody can.
         with snapshot():
             level = levels.level()
-            if level.missing or Practice.get_or_none() is None:
-                raise CannotRun(_unready(level))
+            lacking = unready()
+            if lacking:
+                raise CannotRun(lacking)
             return [
+                *writable,
                 *promises(),
                 *(Finding(name, Verdict.UNSEEN, words) for name, words in UNSEEN),
                 *_foundations(level),
@@ -235,7 +238,8 @@ def examine(settings: Settings, *, now: datetime) -> list[Finding]:
                 *_surroundings(settings, now),
             ]
     except (PeeweeException, apsw.Error) as error:
-        raise CannotRun(f"La base de datos no se puede leer: {error}") from error
+        beside = f" (SQLite también tiene que poder escribir en {path.parent})" if path else ""
+        raise CannotRun(f"La base de datos no se puede leer: {error}{beside}") from error
 
 
 def promises() -> list[Finding]:
@@ -243,19 +247,44 @@ def promises() -> list[Finding]:
     return [_kept(promise) for promise in PROMISES]
 
 
-def _unready(level: Level) -> str:
+def unready() -> str:
+    """What the book lacks before anything can be said of it, and how it gets that."""
+    level = levels.level()
     if level.missing:
         return (
             f"Faltan migraciones ({', '.join(level.missing)}). Aplíquelas con: flask --app app db"
             " upgrade"
         )
-    return "Todavía no hay un consultorio. Cárguelo con: flask --app app practice load ARCHIVO"
+    if Practice.get_or_none() is None:
+        return "Todavía no hay un consultorio. Cárguelo con: flask --app app practice load ARCHIVO"
+    return ""
+
+
+def _writable() -> list[Finding]:
+    """Whether a change could begin now; none does."""
+    try:
+        with transaction():
+            refused = _pragma("transaction_read_only", ask="SHOW") if _on_postgresql() else "off"
+        wrong = "" if refused == "off" else "el servidor solo deja leer"
+    except (PeeweeException, apsw.Error) as error:
+        wrong = str(error).strip()
+    return [
+        _line(
+            "escritura",
+            "El libro se puede escribir",
+            f"El libro no se puede escribir: {wrong}" if wrong else "",
+        )
+    ]
+
+
+def _on_postgresql() -> bool:
+    return isinstance(database.obj, PostgresqlDatabase)
 
 
 @contextmanager
 def snapshot() -> Iterator[None]:
     """The book as it is at this moment, and no way to change it."""
-    if isinstance(database.obj, PostgresqlDatabase):
+    if _on_postgresql():
         with database.atomic():
             database.execute_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield
@@ -298,8 +327,7 @@ def _foundations(level: Level) -> Iterator[Finding]:
         if level.unknown
         else "",
     )
-    on_postgresql = isinstance(database.obj, PostgresqlDatabase)
-    yield from _postgresql() if on_postgresql else _sqlite()
+    yield from _postgresql() if _on_postgresql() else _sqlite()
 
 
 def _sqlite() -> Iterator[Finding]:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app import create_app
 from booking import tenancy
+from booking.db import database
 from booking.models import Appointment, Practice, Service
 from booking.tenancy import AlreadyServed
 from tests.conftest import PRACTICE
@@ -136,3 +138,71 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def without_turns(settings):
+    """As on a disk that is read-only: nobody can be the one who writes."""
+    lock = settings.sqlite_path.with_name("citas.db.lock")
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    return lock
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    "command",
+    [
+        "serve --port {port}",
+        "worker",
+        "db upgrade",
+        "history verify",
+        "practice show",
+        "person export ana@example.com",
+        "account disable ines@alameda.example",
+        "prove --seconds 10",
+    ],
+)
+def test_a_book_that_cannot_be_written_is_told_in_a_sentence(flask, without_turns, command):
+    told = flask(*command.format(port=free_port()).split())
+    assert told.exit_code == 1, told.exception
+    assert isinstance(told.exception, SystemExit)
+    assert f"no se puede leer o escribir: {without_turns}" in told.output
+    assert "flask --app app doctor" in told.output
+
+
+@pytest.mark.sqlite
+def test_what_the_system_refuses_is_told_with_its_file(flask, settings):
+    settings.sqlite_path.with_name("citas.db.server").mkdir()
+    told = flask("serve", "--port", free_port())
+    assert told.exit_code == 1
+    assert "El sistema no lo permite" in told.output
+    assert "citas.db.server" in told.output
+
+
+@pytest.mark.sqlite
+def test_the_doctor_tries_whether_the_book_can_be_written(flask, without_turns):
+    told = flask("doctor")
+    assert told.exit_code == 1
+    assert "✗ escritura" in told.output
+    without_turns.rmdir()
+    assert "✓ escritura" in flask("doctor").output
+
+
+def test_a_copy_of_a_book_that_lacks_everything_is_refused_in_a_sentence(flask, books, settings):
+    Practice.delete().execute()
+    assert "practice load" in flask("backup").output
+    empty = flask_of(books, settings)
+    for more in ((), (settings.data_dir / "copia.db",)):
+        told = empty("backup", *more)
+        assert told.exit_code == 1, told.exception
+        assert "db upgrade" in told.output
+    database.close()
+
+
+def flask_of(books, settings):
+    """The commands of an installation whose book has no tables yet."""
+    folder = settings.data_dir / "otra"
+    folder.mkdir()
+    runner = create_app(books.new(folder)).test_cli_runner()
+    return lambda *arguments: runner.invoke(args=[str(a) for a in arguments])

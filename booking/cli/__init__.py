@@ -15,6 +15,7 @@ from booking.cli import processes, prove
 from booking.cli.account import account
 from booking.cli.backup import back_up, restore
 from booking.cli.doctor import doctor
+from booking.cli.faults import calm
 from booking.cli.history import history
 from booking.cli.person import person
 from booking.cli.refusals import Refusal
@@ -39,7 +40,7 @@ def init_app(app: Flask) -> None:
         *(doctor, back_up, restore, simulate),
         *(history, person, prove.prove),
     ):
-        app.cli.add_command(command)
+        app.cli.add_command(calm(command))
 
 
 def _pieces() -> tuple[Clock, Mailer, Settings]:

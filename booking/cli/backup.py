@@ -24,10 +24,13 @@ PATH = click.Path(dir_okay=False, path_type=Path)
 def back_up(file: Path | None) -> None:
     """Copy the book into FILE while it is in use (or into the folder of copies)."""
     settings: Settings = current_app.extensions["settings"]
+    lacking = doctor.unready()
+    if lacking:
+        raise click.ClickException(lacking)
     try:
         made = backup.make(settings, file or _by_the_time(settings))
         contents = backup.contents_of(made)
-    except (BackupError, OSError) as error:
+    except BackupError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{made}: {contents.appointments} citas. Contiene datos personales: guárdelo bien.")
 
@@ -50,7 +53,7 @@ def restore(file: Path) -> None:
         raise click.ClickException(
             f"Un servidor trabaja con {other.path}. Deténgalo, y también flask worker, y repita."
         ) from other
-    except (BackupError, DatabaseIsNewer, OSError) as error:
+    except (BackupError, DatabaseIsNewer) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Restaurado de {file}: {contents.appointments} citas.")
     broken = [each for each in doctor.promises() if each.verdict is Verdict.WRONG]
