@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import apsw
 
-from booking import locks, tenancy
+from booking import locks, private, tenancy
 from booking.db import database
 from booking.levels import Level, level_of
 from booking.models import Account, Appointment, Practice
@@ -61,7 +61,7 @@ def make(settings: Settings, target: Path) -> Path:
     """
     if target.exists():
         raise BackupError(f"{target} ya existe. Elija otro nombre.")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(target.parent)
     number, name = tempfile.mkstemp(dir=target.parent, prefix=".citas-", suffix=".parcial")
     os.close(number)
     unfinished = Path(name)
@@ -85,8 +85,8 @@ def nightly(settings: Settings, *, now: datetime) -> Path | None:
     target = place(settings, f"{local:%Y-%m-%d}")
     if local.hour < AFTER_HOUR or target.exists():
         return None
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / ".turno").open("a") as turn:
+    private.folder(target.parent)
+    with private.file(target.parent / ".turno").open("a") as turn:
         if not locks.lock_now(turn.fileno()) or target.exists():
             return None
         for left in target.parent.glob(".citas-*.parcial"):  # By a worker that died at it.

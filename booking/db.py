@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -23,7 +23,7 @@ from playhouse.migrations import Runner
 from playhouse.pool import PooledPostgresqlDatabase
 from psycopg.conninfo import conninfo_to_dict
 
-from booking import locks
+from booking import locks, private
 
 if TYPE_CHECKING:
     from booking.settings import Settings
@@ -67,9 +67,11 @@ class _Sqlite(APSWDatabase):
         }
         super().__init__(str(path), timeout=BUSY_SECONDS, pragmas=pragmas)  # type: ignore[no-untyped-call]
         self._threads = threading.Lock()
-        self._processes = Path(f"{path}.lock")
+        self._path, self._processes = path, Path(f"{path}.lock")
 
     def _connect(self) -> Any:
+        with suppress(OSError):  # SQLite says better what is wrong with the place.
+            private.file(self._path)  # What SQLite puts beside it is as private as the file is.
         connection = super()._connect()  # type: ignore[no-untyped-call]
         # apsw alone refuses the datetimes that peewee's migration log writes.
         connection.convert_binding = lambda _cursor, _number, value: str(value)
@@ -90,7 +92,7 @@ class _Sqlite(APSWDatabase):
     def _turn(self, seconds: float) -> IO[str]:
         """The file whose lock makes us the only process that writes, until it is closed."""
         try:
-            file = self._processes.open("w")
+            file = private.file(self._processes).open("w")
             if locks.lock(file.fileno(), seconds=seconds):
                 return file
         except OSError as error:  # A disk that is read-only, say: the book cannot be written.
@@ -149,7 +151,7 @@ def _left(until: float) -> float:
 
 
 def _sqlite(path: Path) -> _Sqlite:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(path.parent)
     return _Sqlite(path)
 
 

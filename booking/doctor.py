@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import apsw
 from peewee import PeeweeException, PostgresqlDatabase, fn
 
-from booking import backup, fingerprint, history, invariants, levels, outbox
+from booking import backup, fingerprint, history, invariants, levels, outbox, private
 from booking.db import database, transaction, tuples
 from booking.invariants import Violation
 from booking.levels import Level
@@ -473,6 +473,7 @@ def _clock(now: datetime) -> Finding:
 
 def _surroundings(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield _disk(settings)
+    yield _private(settings)
     yield _secret(settings)
     changed = fingerprint.compare(settings)
     yield _line(
@@ -514,6 +515,19 @@ def _disk(settings: Settings) -> Finding:
         words,
         words if free < enough else "",
         bad=Verdict.WRONG if free < DISK_LEAST else Verdict.REMARK,
+    )
+
+
+def _private(settings: Settings) -> Finding:
+    places = (settings.sqlite_path, settings.data_dir, backup.folder(settings))
+    seen = [str(path) for path in places if path and private.is_open_to_others(path)]
+    return _line(
+        "permisos",
+        "Solo su dueño puede leer lo que se guarda",
+        f"Otros usuarios de la máquina pueden leer lo que se guarda: chmod go= {' '.join(seen)}"
+        if seen
+        else "",
+        bad=Verdict.REMARK,
     )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from booking import private
+
 TIMEOUT_SECONDS = 20
 
 
@@ -57,9 +59,9 @@ class FolderMailer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
 
     def send(self, message: EmailMessage) -> None:
+        private.folder(self.folder)
         number = 1 + max((int(f.stem) for f in self.folder.glob("*.eml")), default=0)
         (self.folder / f"{number:06d}.eml").write_bytes(message.as_bytes())
 

@@ -267,6 +267,20 @@ def test_another_key_than_the_servers_is_noticed(settings, look, db):
 
 
 @pytest.mark.sqlite
+def test_a_book_that_everybody_on_the_machine_can_read_is_noticed(settings, look, db):
+    settings.data_dir.chmod(0o755)
+    settings.sqlite_path.chmod(0o600)
+    settings.data_dir.parent.chmod(0o700)
+    assert not_fine(look()) == set()
+    settings.sqlite_path.chmod(0o644)
+    findings = look()
+    assert not_fine(findings) == {("permisos", "aviso")}
+    assert f"chmod go= {settings.sqlite_path}" in told(findings, "permisos")
+    settings.data_dir.chmod(0o700)
+    assert not_fine(look()) == set()
+
+
+@pytest.mark.sqlite
 def test_the_newest_copy_is_looked_at(settings, look, clock, confirmed):
     clock.set(at(1, 4))
     made = backup.nightly(settings, now=clock.now())
