@@ -1,16 +1,23 @@
 """The operator's commands, as they are typed."""
 
+import os
+import stat
 import subprocess
 import sys
+from dataclasses import replace
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
 from app import create_app
-from booking import tenancy
-from booking.db import database
+from booking import backup, fingerprint, practice_file, tenancy
+from booking.db import database, migrate
+from booking.mailer import FolderMailer
 from booking.models import Appointment, Practice, Service
 from booking.tenancy import AlreadyServed
+from tests.books import settings_in
+from tests.builders import NOW
 from tests.conftest import PRACTICE
 from tests.test_doctor import newer_migration
 
@@ -86,6 +93,50 @@ def test_a_port_that_is_taken_is_told(flask):
         told = flask("serve", "--port", other.getsockname()[1])
     assert told.exit_code != 0
     assert "está ocupado" in told.output
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (("--host", "192.0.2.9"), "192.0.2.9"),
+        (("--host", "no.such.host.invalid"), "no.such.host.invalid"),
+    ],
+)
+def test_an_address_of_no_card_of_ours_is_told(flask, where, words):
+    told = flask("serve", "--port", free_port(), *where)
+    assert told.exit_code == 1, told.exception
+    assert f"«{words}» no es una dirección de esta máquina" in told.output
+
+
+@pytest.mark.sqlite
+def test_a_file_by_another_name_is_the_same_file(flask, settings, tmp_path):
+    other = tmp_path / "otro"
+    other.symlink_to(settings.data_dir, target_is_directory=True)
+    link = replace(settings, database_url=f"sqlite:///{other / 'citas.db'}")
+    with tenancy.sole_server(link):
+        told = flask("serve", "--port", free_port())
+    assert told.exit_code == 1
+    assert "Otro servidor" in told.output
+
+
+@pytest.mark.sqlite
+def test_what_is_kept_is_its_owners_alone(tmp_path):
+    settings = settings_in(tmp_path / "datos")
+    before = os.umask(0o022)
+    create_app(settings)
+    migrate()
+    practice_file.load(PRACTICE, now=NOW)
+    os.umask(before)
+    with tenancy.sole_server(settings):
+        fingerprint.remember(settings)
+        backup.make(settings, backup.place(settings, "hoy"))
+        FolderMailer(settings.data_dir / "buzon").send(EmailMessage())
+        there = [settings.data_dir, *settings.data_dir.iterdir()]
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in there}
+    database.close()
+    assert {"citas.db", "citas.db-wal", "citas.db.lock", "citas.db.server"} < set(modes)
+    folders = {"datos", "respaldos", "buzon"}
+    assert modes == {name: 0o700 if name in folders else 0o600 for name in modes}
 
 
 @pytest.mark.sqlite

@@ -1,5 +1,6 @@
 """The operator's commands: `flask practice · account · worker · db · demo · serve · doctor …`."""
 
+import errno
 import socket
 import threading
 from pathlib import Path
@@ -28,6 +29,11 @@ from booking.settings import Settings
 
 THREADS = 8
 KEEP_ALIVE_SECONDS = 300
+HOST = "127.0.0.1"
+WHY_NOT_THERE = {
+    errno.EADDRINUSE: "El puerto {port} está ocupado",
+    errno.EACCES: "Este usuario no puede usar el puerto {port} (hasta el 1023 son del sistema)",
+}
 
 practice = AppGroup("practice", help="Read and print the practice's set-up.")
 database = AppGroup("db", help="The database's structure.")
@@ -98,7 +104,7 @@ def run_demo(port: int) -> None:
     clock, _, settings = _pieces()
     if not settings.demo:
         raise click.ClickException("Solo con APP_ENV=demo.")
-    _refuse_busy_port(port)
+    _refuse_address(HOST, port)
     _migrate()
     if Practice.get_or_none() is None:
         practice_file.load(
@@ -117,7 +123,7 @@ def run_demo(port: int) -> None:
 
 @click.command("serve")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default=HOST, show_default=True)
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
@@ -126,7 +132,7 @@ def run_demo(port: int) -> None:
 @with_appcontext
 def serve(port: int, host: str, workers: int | None) -> None:
     """Serve the portal: in one process with the worker beside it, or in several without it."""
-    _refuse_busy_port(port)
+    _refuse_address(host, port)
     _need_practice()
     _serve(port, host, workers)
 
@@ -163,18 +169,23 @@ def _migrate() -> list[str]:
     return db.migrate()
 
 
-def _refuse_busy_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise click.ClickException(
-                f"El puerto {port} está ocupado. Elija otro con --port."
-            ) from error
+def _refuse_address(host: str, port: int) -> None:
+    """Say at once, and in words, that nobody could listen there."""
+    try:
+        ((family, kind, _, _, address), *_others) = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        why = WHY_NOT_THERE.get(error.errno or 0, "«{host}» no es una dirección de esta máquina")
+        raise click.ClickException(
+            f"{why.format(host=host, port=port)}. Elija otra cosa con --port o con --host."
+        ) from error
 
 
-def _serve(port: int, host: str = "127.0.0.1", workers: int | None = None) -> None:
+def _serve(port: int, host: str = HOST, workers: int | None = None) -> None:
     _, _, settings = _pieces()
     try:
         with tenancy.sole_server(settings):
