@@ -18,16 +18,18 @@ import apsw
 from booking import locks, private, tenancy
 from booking.db import database
 from booking.levels import Level, level_of
+from booking.logs import InOurWords
 from booking.models import Account, Appointment, Practice
 from booking.settings import Settings
 
 AFTER_HOUR = 3  # By the practice's clock; whoever is asleep then makes the copy on waking up.
 DAYS, WEEKS, MONTHS = 7, 4, 12
 NIGHTLY = re.compile(r"citas-(\d{4}-\d\d-\d\d)\.(db|dump)")
+DATED = re.compile(r"citas-(\d{4}-\d\d-\d\d)(-\d{6})?\.(db|dump)")  # By hand, too.
 LEVEL_ROW = re.compile(r"\t(\d{4}_\w+)\t")
 
 
-class BackupError(Exception):
+class BackupError(InOurWords):
     """It cannot be done; the text says why and what to do."""
 
 
@@ -104,6 +106,16 @@ def copies(settings: Settings) -> dict[date, Path]:
         if named:
             found[date.fromisoformat(named[1])] = path
     return found
+
+
+def newest(settings: Settings) -> tuple[date, Path] | None:
+    """The last copy in the folder, whoever made it, and of which day it is."""
+    found = [
+        (named[0], date.fromisoformat(named[1]), path)
+        for path in folder(settings).glob("citas-*")
+        if (named := DATED.fullmatch(path.name))
+    ]
+    return max(found)[1:] if found else None
 
 
 def kept(days: Iterable[date]) -> set[date]:
@@ -254,6 +266,22 @@ def _reach_the_disk(path: Path) -> None:
         os.close(number)
 
 
+def trouble_with_tools() -> str:
+    """Why no copy of this PostgreSQL could be made here, whatever the disk; empty if one could."""
+    server = database.connection().info.server_version // 10_000
+    try:
+        said = re.search(r"\) (\d+)", _run("pg_dump", None, "--version"))
+        _run("pg_restore", None, "--version")
+    except BackupError as error:
+        return str(error)
+    if said and int(said[1]) < server:
+        return (
+            f"pg_dump es de PostgreSQL {said[1]} y no puede copiar de un servidor {server}"
+            f" (en Debian: apt install postgresql-client-{server}, de apt.postgresql.org)."
+        )
+    return ""
+
+
 def _run(tool: str, settings: Settings | None, *arguments: str) -> str:
     """One of PostgreSQL's tools; the password goes by the environment, which others cannot read."""
     program = shutil.which(tool)
@@ -265,7 +293,9 @@ def _run(tool: str, settings: Settings | None, *arguments: str) -> str:
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     if settings is not None:
         url = urlsplit(settings.database_url)
-        environment["PGPASSWORD"] = unquote(url.password or "")
+        environment |= settings.environment_of_postgresql()
+        if url.password:
+            environment["PGPASSWORD"] = unquote(url.password)
         address = url.netloc.rpartition("@")[2]
         who = f"{url.username}@" if url.username else ""
         arguments = (f"--dbname={url._replace(netloc=who + address).geturl()}", *arguments)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ from booking.db import database, transaction, tuples
 from booking.invariants import Violation
 from booking.levels import Level
 from booking.lifecycle import State
+from booking.mailer import RefusesUs
 from booking.models import (
     Appointment,
     Delivery,
@@ -38,6 +39,7 @@ SKEW = timedelta(minutes=2)  # Two machines never agree wholly.
 MEGABYTE = 1024 * 1024
 DISK_LEAST, DISK_ENOUGH = 200 * MEGABYTE, 1024 * MEGABYTE
 SHOWN = 5
+NIGHTS = 2  # Without a copy, before that is wrong.
 ADDRESS = re.compile(r"[^\s<>'\"@]+@[^\s<>'\"@]+")
 TRIGGERS = {
     "occupancy_no_overlap_insert",
@@ -45,8 +47,6 @@ TRIGGERS = {
     "history_is_never_updated",
     "history_is_never_deleted",
 }
-# No failure: what was said no longer held when it was to leave.
-WITHDRAWN = ("deshecho", "la cita cambió antes de que saliera")
 
 
 class Verdict(StrEnum):
@@ -411,7 +411,8 @@ def _daily_work(now: datetime) -> Iterator[Finding]:
     yield _line(
         "plazos",
         "Los plazos se atienden a tiempo",
-        f"{overdue} plazos vencidos sin atender: ¿está en marcha flask serve o flask worker?"
+        f"{_counted(overdue, 'plazo vencido', 'plazos vencidos')} sin atender:"
+        " ¿está en marcha flask serve o flask worker?"
         if overdue
         else "",
     )
@@ -423,6 +424,16 @@ def _unsent(now: datetime) -> Finding:
         OutboxMessage.state == Delivery.WAITING, OutboxMessage.created_at < now - LATE,
         OutboxMessage.due_at < now + timedelta(hours=2),
     ).order_by(OutboxMessage.created_at)  # fmt: skip
+    refused = OutboxMessage.get_or_none(
+        OutboxMessage.state == Delivery.WAITING, OutboxMessage.error.startswith(RefusesUs.__name__)
+    )
+    if refused is not None:
+        return _line(
+            "correo",
+            "",
+            "El servidor de correo no acepta lo que envía el portal; revise APP_SMTP_URL y"
+            f" APP_MAIL_FROM: {_no_address(refused.error)}",
+        )
     oldest = waiting.first()
     if oldest is None:
         return _line("correo", "Ningún mensaje espera más de 15 minutos")
@@ -431,14 +442,15 @@ def _unsent(now: datetime) -> Finding:
     return Finding(
         "correo",
         Verdict.WRONG,
-        f"{waiting.count()} mensajes sin salir; el más antiguo, hace {minutes} minutos{why}",
+        f"{_counted(waiting.count(), 'mensaje', 'mensajes')} sin salir; el más antiguo, hace"
+        f" {_counted(minutes, 'minuto', 'minutos')}{why}",
         tuple(f"mensaje {row.id}" for row in waiting.limit(SHOWN)),
     )
 
 
 def _given_up() -> Finding:
     dead = OutboxMessage.select(OutboxMessage.id, OutboxMessage.error).where(
-        OutboxMessage.state == Delivery.DEAD, OutboxMessage.error.not_in(WITHDRAWN)
+        OutboxMessage.state == Delivery.DEAD, OutboxMessage.error.not_in(outbox.WITHDRAWN)
     )
     reasons = Counter(_no_address(error) for _, error in tuples(dead))
     ids = ", ".join(str(id_) for id_, _ in tuples(dead.order_by(OutboxMessage.id.desc()))[:SHOWN])
@@ -447,7 +459,8 @@ def _given_up() -> Finding:
     return Finding(
         "I7",
         Verdict.REMARK,
-        f"{reasons.total()} mensajes quedaron sin entregar (los últimos: {ids})",
+        f"{_counted(reasons.total(), 'mensaje sin entregar', 'mensajes sin entregar')}"
+        f" (los últimos: {ids})",
         tuple(f"{count}: {reason}" for reason, count in reasons.most_common(SHOWN)),
     )
 
@@ -464,8 +477,20 @@ def _clock(now: datetime) -> Finding:
     return _line(
         "reloj",
         "El reloj va por delante de todo lo anotado",
-        f"El reloj va {ahead} por detrás de lo último anotado: ¿se atrasó?" if ahead > SKEW else "",
+        f"El reloj va {_long(ahead)} por detrás de lo último anotado: ¿se atrasó?"
+        if ahead > SKEW
+        else "",
     )
+
+
+def _long(span: timedelta) -> str:
+    minutes = round(span.total_seconds()) // 60
+    parts = (
+        (minutes // 1440, "día", "días"),
+        (minutes // 60 % 24, "hora", "horas"),
+        (minutes % 60, "minuto", "minutos"),
+    )
+    return " y ".join(_counted(*part) for part in [p for p in parts if p[0]][:2])
 
 
 # What is around it.
@@ -501,7 +526,7 @@ def _surroundings(settings: Settings, now: datetime) -> Iterator[Finding]:
         else "",
         bad=Verdict.REMARK,
     )
-    yield _backup(settings, now)
+    yield from _backup(settings, now)
 
 
 def _disk(settings: Settings) -> Finding:
@@ -542,19 +567,41 @@ def _secret(settings: Settings) -> Finding:
     )
 
 
-def _backup(settings: Settings, now: datetime) -> Finding:
-    copies = backup.copies(settings)
-    if not copies:
-        place = backup.folder(settings)
-        return _line("I14", "", f"Todavía no hay respaldos en {place}", bad=Verdict.REMARK)
-    day = max(copies)
+def _backup(settings: Settings, now: datetime) -> Iterator[Finding]:
+    if settings.on_postgresql:
+        trouble = backup.trouble_with_tools()
+        yield _line("I14", "pg_dump y pg_restore sirven para este servidor", trouble)
+    newest = backup.newest(settings)
+    if newest is None:
+        yield _no_backup(settings, now)
+        return
+    day, path = newest
     try:
-        contents = backup.contents_of(copies[day])
+        contents = backup.contents_of(path)
     except (backup.BackupError, OSError) as error:
-        return _line("I14", "", f"El último respaldo no sirve: {error}")
-    age = (now.astimezone(ZoneInfo(Practice.get().zone)).date() - day).days
-    words = f"El último respaldo es del {day}, con {contents.appointments} citas, y se lee entero"
-    return _line("I14", words, words if age > 1 else "", bad=Verdict.REMARK)
+        yield _line("I14", "", f"El último respaldo no sirve: {error}")
+        return
+    age = (_day(now) - day).days
+    held = _counted(contents.appointments, "cita", "citas")
+    words = f"El último respaldo es del {day}, con {held}, y se lee entero"
+    late = Verdict.WRONG if age > NIGHTS else Verdict.REMARK
+    yield _line("I14", words, words if age > 1 else "", bad=late)
+
+
+def _no_backup(settings: Settings, now: datetime) -> Finding:
+    """A remark on a book's first nights; afterwards nobody has been making copies."""
+    words = f"Todavía no hay respaldos en {backup.folder(settings)}"
+    began = tuples(History.select(fn.MIN(History.at)))[0][0]
+    late = began is not None and (_day(now) - _day(began)).days > NIGHTS
+    return _line("I14", "", words, bad=Verdict.WRONG if late else Verdict.REMARK)
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(ZoneInfo(Practice.get().zone)).date()
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def worst(findings: list[Finding]) -> int:

@@ -24,6 +24,7 @@ GIVE_UP_AFTER = timedelta(days=3)
 MOST_AT_ONCE = 50
 
 AWAY = (ConnectionError, TimeoutError, socket.gaierror)
+WITHDRAWN = ("deshecho", "la cita cambió antes de que saliera")  # No failure: no longer true.
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def _send(id_: int, mailer: Mailer, settings: Settings, now: datetime) -> bool:
     if message is None:
         return False
     if not still_true(message):
-        _record(message, state=Delivery.DEAD, error="la cita cambió antes de que saliera")
+        _record(message, state=Delivery.DEAD, error=WITHDRAWN[1])
         return False
     try:
         mailer.send(compose(message, settings, now=now))

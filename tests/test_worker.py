@@ -40,9 +40,20 @@ def test_the_night_has_one_copy_and_its_failure_stops_no_mail(
     worker.loop(clock, mailer, settings, Rounds(nothing))
     assert len(mailer.sent) == OutboxMessage.select().count()
     assert caplog.text.count("tonight's copy failed") == 1  # Not every two seconds.
+    assert "FileExistsError: File exists" in caplog.text
     backup.folder(settings).unlink()
     worker.loop(clock, mailer, settings, Rounds(nothing, nothing))
     assert len(backup.copies(settings)) == 1
+
+
+@pytest.mark.postgresql
+def test_the_log_says_what_is_missing_for_a_copy(
+    app, clock, mailer, settings, caplog, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    worker.loop(clock, mailer, settings, Rounds(nothing))
+    assert "BackupError: Falta pg_dump" in caplog.text
+    assert "apt install postgresql-client" in caplog.text
 
 
 @pytest.mark.sqlite
