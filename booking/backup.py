@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import apsw
 
-from booking import locks, private, tenancy
+from booking import locks, private, spanish, tenancy
 from booking.db import database
 from booking.levels import Level, level_of
 from booking.logs import InOurWords
@@ -236,7 +236,8 @@ def _refuse_live_book(path: Path | None) -> None:
             else "Cree una base de datos vacía y apunte APP_DATABASE_URL a ella."
         )
         raise BackupError(
-            f"Aquí hay un libro en uso ({counts[0]} citas, {counts[1]} cuentas) y no se"
+            f"Aquí hay un libro en uso ({spanish.counted(counts[0], 'cita', 'citas')},"
+            f" {spanish.counted(counts[1], 'cuenta', 'cuentas')}) y no se"
             f" sobrescribe. Detenga el portal y sus trabajadores. {how} Después repita esto."
         )
 

@@ -16,7 +16,16 @@ from zoneinfo import ZoneInfo
 import apsw
 from peewee import PeeweeException, PostgresqlDatabase, fn
 
-from booking import backup, fingerprint, history, invariants, levels, outbox, private
+from booking import (
+    backup,
+    fingerprint,
+    history,
+    invariants,
+    levels,
+    outbox,
+    private,
+    spanish,
+)
 from booking.db import database, transaction, tuples
 from booking.invariants import Violation
 from booking.levels import Level
@@ -96,6 +105,13 @@ PROMISES = (
         "Ninguna sala tiene dos sesiones a la vez",
         invariants.room_in_two_sessions,
         ("sala", *OVERLAP),
+    ),
+    Promise(
+        "I2",
+        "Entre dos sesiones una sala tiene sus minutos (si no, cambiaron después)",
+        invariants.room_without_its_turnover,
+        ("sala", *OVERLAP),
+        Verdict.REMARK,
     ),
     Promise(
         "I3",
@@ -411,7 +427,7 @@ def _daily_work(now: datetime) -> Iterator[Finding]:
     yield _line(
         "plazos",
         "Los plazos se atienden a tiempo",
-        f"{_counted(overdue, 'plazo vencido', 'plazos vencidos')} sin atender:"
+        f"{spanish.counted(overdue, 'plazo vencido', 'plazos vencidos')} sin atender:"
         " ¿está en marcha flask serve o flask worker?"
         if overdue
         else "",
@@ -442,8 +458,8 @@ def _unsent(now: datetime) -> Finding:
     return Finding(
         "correo",
         Verdict.WRONG,
-        f"{_counted(waiting.count(), 'mensaje', 'mensajes')} sin salir; el más antiguo, hace"
-        f" {_counted(minutes, 'minuto', 'minutos')}{why}",
+        f"{spanish.counted(waiting.count(), 'mensaje', 'mensajes')} sin salir; el más antiguo, hace"
+        f" {spanish.counted(minutes, 'minuto', 'minutos')}{why}",
         tuple(f"mensaje {row.id}" for row in waiting.limit(SHOWN)),
     )
 
@@ -459,7 +475,7 @@ def _given_up() -> Finding:
     return Finding(
         "I7",
         Verdict.REMARK,
-        f"{_counted(reasons.total(), 'mensaje sin entregar', 'mensajes sin entregar')}"
+        f"{spanish.counted(reasons.total(), 'mensaje sin entregar', 'mensajes sin entregar')}"
         f" (los últimos: {ids})",
         tuple(f"{count}: {reason}" for reason, count in reasons.most_common(SHOWN)),
     )
@@ -477,20 +493,10 @@ def _clock(now: datetime) -> Finding:
     return _line(
         "reloj",
         "El reloj va por delante de todo lo anotado",
-        f"El reloj va {_long(ahead)} por detrás de lo último anotado: ¿se atrasó?"
+        f"El reloj va {spanish.span(ahead)} por detrás de lo último anotado: ¿se atrasó?"
         if ahead > SKEW
         else "",
     )
-
-
-def _long(span: timedelta) -> str:
-    minutes = round(span.total_seconds()) // 60
-    parts = (
-        (minutes // 1440, "día", "días"),
-        (minutes // 60 % 24, "hora", "horas"),
-        (minutes % 60, "minuto", "minutos"),
-    )
-    return " y ".join(_counted(*part) for part in [p for p in parts if p[0]][:2])
 
 
 # What is around it.
@@ -582,7 +588,7 @@ def _backup(settings: Settings, now: datetime) -> Iterator[Finding]:
         yield _line("I14", "", f"El último respaldo no sirve: {error}")
         return
     age = (_day(now) - day).days
-    held = _counted(contents.appointments, "cita", "citas")
+    held = spanish.counted(contents.appointments, "cita", "citas")
     words = f"El último respaldo es del {day}, con {held}, y se lee entero"
     late = Verdict.WRONG if age > NIGHTS else Verdict.REMARK
     yield _line("I14", words, words if age > 1 else "", bad=late)
@@ -598,10 +604,6 @@ def _no_backup(settings: Settings, now: datetime) -> Finding:
 
 def _day(moment: datetime) -> date:
     return moment.astimezone(ZoneInfo(Practice.get().zone)).date()
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
 
 
 def worst(findings: list[Finding]) -> int:

@@ -10,7 +10,7 @@ import pytest
 from peewee import PeeweeException, PostgresqlDatabase
 
 from app import create_app
-from booking import backup, demo, doctor, fingerprint, history, invariants, practice_file
+from booking import backup, demo, doctor, fingerprint, history, invariants, occupancy, practice_file
 from booking.clock import SettableClock
 from booking.db import database, migrate
 from booking.doctor import CannotRun, Finding, Verdict
@@ -112,6 +112,18 @@ def test_hours_that_changed_later_are_a_remark(look, confirmed, db):
     assert not_fine(findings) == {("I8", "aviso")}
     assert f"cita {confirmed.id}" in told(findings, "I8")
     assert doctor.worst([each for each in findings if each.check == "I8"]) == 0
+
+
+def test_minutes_between_sessions_that_grew_later_double_nothing(look, confirmed, ana):
+    close = request(ana, at(4, 11, 15))
+    Appointment.update(room=confirmed.room_id, clinician=2).where(
+        Appointment.id == close.id
+    ).execute()
+    occupancy.rewrite([close.chain])
+    more = PRACTICE.read_text().replace('clave = "c1"', 'clave = "c1"\nminutos_entre_sesiones = 30')
+    practice_file.load(more, now=NOW)
+    findings = {(f.check, f.verdict) for f in look() if f.check == "I2"}
+    assert findings == {("I2", Verdict.FINE), ("I2", Verdict.REMARK)}
 
 
 def test_many_violations_are_counted_and_few_are_shown(look, confirmed):

@@ -8,8 +8,8 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from booking import backup, db, doctor, tenancy
-from booking.backup import BackupError
+from booking import backup, db, doctor, spanish, tenancy
+from booking.backup import BackupError, Contents
 from booking.doctor import Verdict
 from booking.levels import DatabaseIsNewer
 from booking.models import Practice
@@ -32,7 +32,11 @@ def back_up(file: Path | None) -> None:
         contents = backup.contents_of(made)
     except BackupError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{made}: {contents.appointments} citas. Contiene datos personales: guárdelo bien.")
+    click.echo(f"{made}: {_holds(contents)}. Contiene datos personales: guárdelo bien.")
+
+
+def _holds(contents: Contents) -> str:
+    return spanish.counted(contents.appointments, "cita", "citas")
 
 
 def _by_the_time(settings: Settings) -> Path:
@@ -55,7 +59,7 @@ def restore(file: Path) -> None:
         ) from other
     except (BackupError, DatabaseIsNewer) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"Restaurado de {file}: {contents.appointments} citas.")
+    click.echo(f"Restaurado de {file}: {_holds(contents)}.")
     broken = [each for each in doctor.promises() if each.verdict is Verdict.WRONG]
     for finding in broken:
         click.echo(f"✗ {finding.check} {finding.words}: {'; '.join(finding.rows)}", err=True)
