@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from booking import backup, db, levels, outbox
@@ -21,14 +22,19 @@ SKEW = timedelta(seconds=30)
 log = logging.getLogger(__name__)
 
 
-def tick(clock: Clock, mailer: Mailer, settings: Settings) -> int:
+def tick(
+    clock: Clock,
+    mailer: Mailer,
+    settings: Settings,
+    told_to_stop: Callable[[], bool] = lambda: False,
+) -> int:
     """One round: deadlines first, since they owe messages; how much was done."""
     done = 0
     try:
         done = deadlines.run(now=clock.now())
     except Exception as error:  # What one appointment meets must not hold up everybody's mail.
         log.error("worker: the deadlines failed\n%s", trace(error))
-    return done + outbox.drain(mailer, settings, now=clock.now())
+    return done + outbox.drain(mailer, settings, now=clock.now(), told_to_stop=told_to_stop)
 
 
 def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event) -> None:
@@ -47,7 +53,7 @@ def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event
                     levels.refuse_newer()
                     scrubbed = _scrub(scrubbed)
                     look_from = now + LOOK_PAUSE
-                tick(clock, mailer, settings)
+                tick(clock, mailer, settings, stop.is_set)
                 if now >= purge_from:
                     scrubbed = -1 if erasing.purge(now=now) else scrubbed
                     purge_from = now + PURGE_PAUSE

@@ -1,6 +1,7 @@
 """The operator's commands: `flask practice · account · worker · db · demo · serve · doctor …`."""
 
 import errno
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -144,6 +145,8 @@ def work() -> None:
     _need_practice()
     stop = threading.Event()
     clock, mailer, settings = _pieces()
+    for number in (signal.SIGTERM, signal.SIGINT):  # What is under way is finished first.
+        signal.signal(number, lambda *_: stop.set())
     planner.start(clock, stop)
     worker.loop(clock, mailer, settings, stop)
 
@@ -203,8 +206,9 @@ def _serve(port: int, host: str = HOST, workers: int | None = None) -> None:
                 )
     except tenancy.AlreadyServed as other:
         raise click.ClickException(
-            f"Otro servidor ya trabaja con {other.path}. Deténgalo antes; para usar más procesos en"
-            " una o varias máquinas, use PostgreSQL (APP_DATABASE_URL)."
+            f"Otro servidor ya trabaja con {other.path}. Deténgalo antes. Para usar más procesos en"
+            " esta máquina: serve --workers. Para usar varias máquinas: PostgreSQL"
+            " (APP_DATABASE_URL)."
         ) from other
 
 
