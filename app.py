@@ -19,6 +19,7 @@ from booking.web.appointments import bp as appointments
 from booking.web.clients import bp as clients
 from booking.web.demo import bp as demo
 from booking.web.new_appointment import bp as new_appointment
+from booking.web.new_email import bp as new_email
 from booking.web.portal import bp as portal
 from booking.web.replans import bp as replans
 from booking.web.requests import bp as requests
@@ -73,6 +74,7 @@ def create_app(
         portal,
         second_factor,
         account,
+        new_email,
         appointments,
         new_appointment,
         requests,

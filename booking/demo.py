@@ -130,9 +130,13 @@ def fill(*, weeks: int, seed: int, now: datetime) -> Filled:
 
 
 def people() -> tuple[Account, Account]:
-    """Whom a visitor of the demonstration may be: Ana, and the practice's first clinician."""
+    """Whom a visitor of the demonstration may be: Ana, and the practice's first clinician.
+
+    She was the first client; her address is one that visitors may change.
+    """
     first = Clinician.select().where(Clinician.active).order_by(Clinician.position).get()
-    return Account.get(Account.email == CLIENT_EMAIL), Account.get(Account.clinician == first)
+    clients = Account.select().where(Account.clinician.is_null(), ~Account.manager)
+    return clients.order_by(Account.id).get(), Account.get(Account.clinician == first)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -366,10 +366,10 @@ def staff_appointment_cancelled(a: About) -> Letter:
     )
 
 
+WITH_CODE = frozenset({Kind.SIGN_IN_REQUESTED, Kind.EMAIL_CHANGE_REQUESTED})
+
 LETTERS: dict[Kind, Callable[[About], Letter]] = {
-    kind: globals()[kind.value]
-    for kind in Kind
-    if kind is not Kind.SIGN_IN_REQUESTED and not kind.about_account
+    kind: globals()[kind.value] for kind in Kind if kind not in WITH_CODE and not kind.about_account
 }
 
 
@@ -429,6 +429,48 @@ def sign_in_unknown(say: Speech) -> Letter:
     )
 
 
+def email_taken(say: Speech) -> Letter:
+    _ = say.gettext
+    return Letter(
+        _("Este correo ya tiene una cuenta"),
+        [
+            _("Alguien, quizá usted, quiso usar este correo para otra cuenta del portal."),
+            _("Ya hay una cuenta con este correo: con él puede entrar a esa."),
+            _("Si usted no lo pidió, no haga nada: nada cambió en su cuenta."),
+        ],
+        [],
+        _("Entrar al portal"),
+    )
+
+
+def email_changed(say: Speech) -> Letter:
+    _ = say.gettext
+    return Letter(
+        _("Cambió el correo de su cuenta"),
+        [
+            _(
+                "Su cuenta del portal tiene ahora otro correo: con este ya no se entra, y aquí ya"
+                " no le escribiremos."
+            ),
+            _("Si no fue usted, llame hoy mismo a su consultorio."),
+        ],
+        [],
+    )
+
+
+def email_assigned(say: Speech) -> Letter:
+    _ = say.gettext
+    return Letter(
+        _("Este es ahora el correo de su cuenta"),
+        [
+            _("El consultorio cambió el correo de su cuenta del portal."),
+            _("Desde ahora entra con este, y aquí le escribiremos."),
+            _("Si no lo pidió, llame hoy mismo a su consultorio."),
+        ],
+        [],
+    )
+
+
 ACCOUNT_LETTERS: dict[Kind, Callable[[Speech], Letter]] = {
     kind: globals()[kind.value] for kind in Kind if kind.about_account
 }
@@ -478,6 +520,29 @@ def sign_in_requested(say: Speech, code: str) -> Letter:
     )
 
 
+def email_change_requested(say: Speech, code: str) -> Letter:
+    _ = say.gettext
+    return Letter(
+        _("Su código para usar este correo: %(code)s", code=code),
+        [
+            _("Escriba este código en la página donde lo pidió:"),
+            _(
+                "O toque este enlace en el mismo navegador. Ambos sirven una sola vez y por pocos"
+                " minutos."
+            ),
+            _("Si usted no lo pidió, no haga nada: alguien escribió su correo por error."),
+        ],
+        [],
+        _("Usar este correo"),
+        code=code,
+    )
+
+
+CODE_LETTERS: dict[Kind, Callable[[Speech, str], Letter]] = {
+    kind: globals()[kind.value] for kind in WITH_CODE
+}
+
+
 def preview(
     kind: Kind, appointment: Appointment, offers: int, held_until: datetime | None, *, say: Speech
 ) -> tuple[str, list[str]]:
@@ -505,7 +570,7 @@ def compose(message: OutboxMessage, settings: Settings, *, now: datetime) -> Ema
         letter = ACCOUNT_LETTERS[kind](say)
     elif appointment is None:
         code = links.code(settings.secret_key, message.sign_in.nonce) if message.sign_in else ""
-        letter = sign_in_requested(say, code)
+        letter = CODE_LETTERS[kind](say, code)
     else:
         notifications.recall(message, appointment)
         about = _about(appointment, message, say, practice)
@@ -559,9 +624,12 @@ def _about(
 def _url(message: OutboxMessage, settings: Settings) -> str:
     if message.kind == Kind.SIGN_IN_UNKNOWN:
         return f"{settings.base_url}/registro"
+    if message.kind == Kind.EMAIL_TAKEN:
+        return f"{settings.base_url}/entrar"
     if message.sign_in is not None:
         token = links.token(settings.secret_key, message.sign_in.nonce)
-        return f"{settings.base_url}/entrar/{token}"
+        door = "cuenta/correo" if message.sign_in.changes_email else "entrar"
+        return f"{settings.base_url}/{door}/{token}"
     if message.audience == "client":
         return ""  # Booked by telephone: there is no account that could enter.
     return f"{settings.base_url}/solicitudes/{message.appointment_id}"

@@ -32,6 +32,10 @@ class Kind(StrEnum):
     FACTOR_SET = "factor_set"
     FACTOR_REMOVED = "factor_removed"
     RECOVERY_USED = "recovery_used"
+    EMAIL_CHANGE_REQUESTED = "email_change_requested"
+    EMAIL_TAKEN = "email_taken"
+    EMAIL_CHANGED = "email_changed"
+    EMAIL_ASSIGNED = "email_assigned"
     STAFF_REQUEST_RECEIVED = "staff_request_received"
     STAFF_REQUEST_WAITING = "staff_request_waiting"
     STAFF_REQUEST_EXPIRED = "staff_request_expired"
@@ -50,7 +54,15 @@ class Kind(StrEnum):
 
 
 _ABOUT_ACCOUNT = frozenset(
-    {Kind.SIGN_IN_UNKNOWN, Kind.FACTOR_SET, Kind.FACTOR_REMOVED, Kind.RECOVERY_USED}
+    {
+        Kind.SIGN_IN_UNKNOWN,
+        Kind.FACTOR_SET,
+        Kind.FACTOR_REMOVED,
+        Kind.RECOVERY_USED,
+        Kind.EMAIL_TAKEN,
+        Kind.EMAIL_CHANGED,
+        Kind.EMAIL_ASSIGNED,
+    }
 )
 
 # What a message announces must hold when it leaves: the seconds in which a decision can be
@@ -132,7 +144,7 @@ def recall(message: OutboxMessage, appointment: Appointment) -> None:
 
 
 def owe_sign_in(sign_in: SignIn, kind: Kind, *, language: str, now: datetime) -> None:
-    """Owe the answer to somebody who wants to enter: code and link, if we know the address."""
+    """Owe the answer to a proof that was begun: code and link, if the address may have them."""
     OutboxMessage.create(
         kind=kind.value,
         audience="client",
@@ -149,9 +161,10 @@ def owe_about_account(kind: Kind, account: Account, *, now: datetime) -> None:
     """Owe somebody the news that how they sign in has changed; it carries no link to tap."""
     OutboxMessage.create(
         kind=kind.value,
-        audience="clinician",
+        audience="clinician" if account.staff else "client",
         recipient=account.email,
         language=account.language,
+        context={"account": account.id},  # Whose news it is, when they have another address.
         message_id=_message_id(),
         created_at=now,
         due_at=now,

@@ -27,7 +27,7 @@ from booking.operations.signing_in import Browser
 from booking.settings import Environment, Settings
 
 NOW = datetime(2027, 3, 1, 15, 0, tzinfo=UTC)  # A Monday, 9 a. m. in Mexico City.
-LINK = re.compile(r"http://\S+/entrar/\S+")
+LINK = re.compile(r"http://\S+/(?:entrar|cuenta/correo)/\S+")
 CODE = re.compile(r"^\s+(\d{6})\s*$", re.MULTILINE)
 
 

@@ -58,6 +58,7 @@ from booking.operations import (
     book,
     cancel,
     cancel_for_client,
+    changing_email,
     close,
     deadlines,
     decline_offers,
@@ -304,6 +305,25 @@ def asks_for_mail(b: Book) -> Work:
     )
 
 
+def asks_for_new_address(b: Book) -> Work:
+    session = signing_in.open_session(b.ana, Browser(), now=NOW).session
+    return lambda key: changing_email.ask(
+        session, "ana@example.org", language="es", now=NOW, key=key
+    )
+
+
+def changes_email(b: Book) -> Work:
+    """Ana, with a mail that waits, a code that was asked for, and another open session."""
+    b.asked()
+    b.sign_in()
+    here, _there = (signing_in.open_session(b.ana, Browser(), now=NOW).session for _ in range(2))
+    proof = changing_email.ask(here, "ana@example.org", language="es", now=NOW)
+    code = links.code(SECRET, proof.nonce)
+    return lambda key: changing_email.confirm_by_code(
+        here, code, secret_key=SECRET, now=LATER, key=key
+    )
+
+
 def erases(b: Book) -> Work:
     """Ana, with a child, a partner, a denied request with a note, and a mail to sign in."""
     child = add_minor(b.ana, name="Luz", birth_date=NOW.date().replace(year=2019), now=NOW)
@@ -335,12 +355,12 @@ ONCE: dict[str, Prepare] = {
         asks, accepts, denies, displaces, undoes, takes, takes_for_client, declines, cancels,
         cancels_for_client, books, moves, closes, pins, changes_room, blocks, unblocks,
         reports_absence, plans, searches_again, stops, adjusts, adds_minor, adds_partner,
-        adds_client, asks_for_mail, erases, purges,
+        adds_client, asks_for_mail, asks_for_new_address, changes_email, erases, purges,
     )
 }  # fmt: skip
 IN_SHORT = (
     "asks", "accepts", "denies", "undoes", "takes", "cancels", "moves", "reports_absence",
-    "erases", "purges",
+    "changes_email", "erases", "purges",
 )  # fmt: skip
 RANDOM = {"nonce", "message_id", "token_hash"}  # Names that are made up anew each time.
 

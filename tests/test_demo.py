@@ -336,6 +336,8 @@ def test_a_book_with_appointments_is_left_alone():
 def test_two_people_of_the_demonstration_can_be_signed_in_as():
     client, clinician = demo.people()
     assert (client.email, clinician.name) == (demo.CLIENT_EMAIL, "Laura Núñez Cárdenas")
+    Account.update(email="otra@example.org").where(Account.id == client.id).execute()
+    assert demo.people() == (client, clinician)
     assert clinician.clinician_id == Clinician.get(Clinician.key == "laura-nunez").id
 
 

@@ -11,7 +11,7 @@ from aiosmtpd.controller import Controller
 from icalendar import Calendar
 
 from booking import doctor, gateway, outbox
-from booking.letters import ACCOUNT_LETTERS, LETTERS
+from booking.letters import ACCOUNT_LETTERS, LETTERS, WITH_CODE
 from booking.mailer import FolderMailer, RefusedForGood, RefusesUs, SmtpMailer
 from booking.models import (
     Account,
@@ -62,6 +62,10 @@ SUBJECTS = {
     Kind.FACTOR_SET: "Activó la verificación en dos pasos",
     Kind.FACTOR_REMOVED: "Se quitó su verificación en dos pasos",
     Kind.RECOVERY_USED: "Se usó uno de sus códigos de recuperación",
+    Kind.EMAIL_CHANGE_REQUESTED: "Su código para usar este correo",
+    Kind.EMAIL_TAKEN: "Este correo ya tiene una cuenta",
+    Kind.EMAIL_CHANGED: "Cambió el correo de su cuenta",
+    Kind.EMAIL_ASSIGNED: "Este es ahora el correo de su cuenta",
     Kind.STAFF_REQUEST_RECEIVED: "Nueva solicitud de cita",
     Kind.STAFF_REQUEST_WAITING: "Una solicitud de cita espera su respuesta",
     Kind.STAFF_REQUEST_EXPIRED: "Una solicitud de cita quedó sin respuesta",
@@ -121,7 +125,7 @@ ANA, INES = "ana@example.com", "ines@alameda.example"
 
 def test_every_kind_has_a_letter_and_an_expected_subject():
     assert set(SUBJECTS) == set(Kind)
-    assert set(LETTERS) | set(ACCOUNT_LETTERS) | {Kind.SIGN_IN_REQUESTED} == set(Kind)
+    assert set(LETTERS) | set(ACCOUNT_LETTERS) | WITH_CODE == set(Kind)
 
 
 def test_a_request_is_told_to_both(life):

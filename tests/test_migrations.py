@@ -12,7 +12,17 @@ from playhouse.schema_diff import diff_models
 
 from booking import db as database
 from booking import demo, history, practice_file
-from booking.models import ALL, Account, Client, History, Holiday, Occupancy, Practice, Service
+from booking.models import (
+    ALL,
+    Account,
+    Client,
+    History,
+    Holiday,
+    Occupancy,
+    Practice,
+    Service,
+    SignIn,
+)
 from tests.builders import NOW
 from tests.conftest import PRACTICE
 
@@ -173,7 +183,7 @@ SINCE_REPLANS = (
     "client_read", "account_event", "attempt", "known_device", "recovery_code", "factor",
     "web_session.cleared_at", "web_session.proved_at", "web_session.device", "history.digest",
     "practice.mail_level", "practice.retention_days", "account.mail_consented_at",
-    "client.erased_at",
+    "client.erased_at", "sign_in.changes_email",
 )  # fmt: skip
 
 
@@ -181,6 +191,8 @@ def test_a_full_book_of_an_earlier_version_loses_nothing_and_is_chained(books, t
     database.migrate()
     practice_file.load(PRACTICE, now=NOW)
     demo.fill(weeks=1, seed=1, now=NOW)
+    for n in range(3):
+        SignIn.create(email="a@x.mx", nonce=f"n{n}", browser="", created_at=NOW, expires_at=NOW)
     full = rows()
     assert len(full["History"]) > 100
     for added in SINCE_REPLANS:
@@ -191,7 +203,7 @@ def test_a_full_book_of_an_earlier_version_loses_nothing_and_is_chained(books, t
     empty.execute_sql("DELETE FROM schema_migration WHERE name > '0004'")
     assert shape(empty) == shape_at(books, tmp_path, "0003")
     database.database.initialize(empty)
-    assert database.migrate() == ["0004_factors", "0005_privacy"]
+    assert database.migrate() == ["0004_factors", "0005_privacy", "0006_email_changes"]
     assert rows() == full  # Also the digests, which the migration had to find by itself.
     assert history.violations() == []
     assert not differences(empty)

@@ -9,7 +9,7 @@ import pytest
 from peewee import OperationalError
 
 from booking import db as database
-from booking import gateway, history, invariants, outbox, worker
+from booking import gateway, history, invariants, links, outbox, worker
 from booking.mailer import FolderMailer, MemoryMailer
 from booking.models import (
     ALL,
@@ -18,12 +18,23 @@ from booking.models import (
     Client,
     ClientKind,
     ClientRead,
+    OutboxMessage,
     Practice,
     Relation,
     SignIn,
     WebSession,
 )
-from booking.operations import add_minor, add_partner, ask, cancel, deny, erasing, signing_in
+from booking.notifications import Kind
+from booking.operations import (
+    add_minor,
+    add_partner,
+    ask,
+    cancel,
+    changing_email,
+    deny,
+    erasing,
+    signing_in,
+)
 from booking.operations.erasing import StillOpen
 from booking.operations.signing_in import Browser
 from booking.queries import person as queries
@@ -134,6 +145,51 @@ def test_a_file_that_somebody_is_reading_is_scrubbed_later(quetzalli, clock, mai
     assert written(settings) == []
 
 
+def changed_to(account: Account, email: str, settings: Settings) -> None:
+    session = signing_in.open_session(account, Browser(), now=NOW).session
+    proof = changing_email.ask(session, email, language="es", now=NOW)
+    code = links.code(settings.secret_key, proof.nonce)
+    changing_email.confirm_by_code(session, code, secret_key=settings.secret_key, now=NOW)
+
+
+def test_addresses_that_a_person_had_or_asked_for_go_too(quetzalli, settings, clock, mailer):
+    registration = {"name": NAME, "phone": PHONE}  # When there was no account yet.
+    SignIn.create(
+        email=EMAIL, registration=registration, nonce="n", browser="", created_at=NOW,
+        expires_at=NOW,
+    )  # fmt: skip
+    worker.tick(clock, mailer, settings)
+    changed_to(quetzalli, "otra@example.org", settings)
+    session = signing_in.open_session(quetzalli, Browser(), now=NOW).session
+    changing_email.ask(session, "quetzalli@example.net", language="es", now=NOW)
+    export = json.dumps(queries.export(person("otra@example.org"), now=NOW))
+    assert EMAIL in export
+    erasing.erase(person("otra@example.org"), now=NOW)
+    assert traces() == []
+    assert "otra@example.org" not in dump()
+    assert invariants.violations() == {}
+
+
+def test_whoever_has_the_address_now_keeps_it_when_the_first_is_erased(
+    quetzalli, settings, clock, mailer
+):
+    worker.tick(clock, mailer, settings)
+    changed_to(quetzalli, "otra@example.org", settings)
+    second = make_account("Segunda Persona", EMAIL)
+    signing_in.ask_for_mail(EMAIL, browser="b", next_path="", language="es", now=NOW)
+    request(second)
+    theirs = [m.id for m in OutboxMessage.select().where(OutboxMessage.recipient == EMAIL)]
+    to_either = OutboxMessage.recipient.in_([EMAIL, "otra@example.org"])
+    both = OutboxMessage.select().where(to_either).count()
+    export = queries.export(person("otra@example.org"), now=NOW)
+    erasing.erase(person("otra@example.org"), now=NOW)
+    kept = [m.id for m in OutboxMessage.select().where(OutboxMessage.recipient == EMAIL)]
+    assert len(kept) == 2
+    assert set(kept) < set(theirs)
+    assert len(export["mensajes"]) == both - len(kept)
+    assert [s.account for s in SignIn.select().where(SignIn.email == EMAIL)] == [second, second]
+
+
 def test_an_erased_person_can_come_back_as_somebody_new(quetzalli, settings):
     proof = signing_in.ask_for_mail(EMAIL, browser="b", next_path="", language="es", now=NOW)
     erasing.erase(person(), now=NOW)
@@ -198,12 +254,14 @@ def test_staff_who_are_clients_too_go_on_working(quetzalli):
     assert Client.select().where(Client.name == NAME).count() == 0
 
 
-def test_old_leftovers_are_purged_at_the_practices_date(quetzalli):
+def test_old_leftovers_are_purged_at_the_practices_date(quetzalli, settings):
+    changed_to(quetzalli, "otra@example.org", settings)
     Practice.update(retention_days=30, revision=Practice.revision + 1).execute()
     assert erasing.purge(now=NOW) == 0
     assert erasing.purge(now=at(31, 10).replace(year=2029)) > 0
     assert (SignIn.select().count(), WebSession.select().count()) == (0, 0)
     assert "colibrí" not in dump()
+    assert OutboxMessage.select().where(OutboxMessage.kind == Kind.EMAIL_CHANGED).count() == 0
     assert history.verify().broken == []
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from peewee import SqliteDatabase
 
-from booking import availability, gateway, invariants, occupancy, outbox, practice_file
+from booking import availability, gateway, invariants, links, occupancy, outbox, practice_file
 from booking.availability import NotFree
 from booking.db import database, transaction
 from booking.gateway import Actor, ChangedMeanwhile, Key
@@ -41,14 +41,17 @@ from booking.operations import (
     book,
     cancel,
     cancel_for_client,
+    changing_email,
     deadlines,
     deny,
     report_absence,
+    signing_in,
     take_offer,
     undo,
 )
 from booking.operations.replanning import Missing
 from booking.operations.requesting import NotAllowed, OfferGone
+from booking.operations.signing_in import Browser
 from booking.replanning import Allowed
 from tests.builders import NOW, THURSDAY_AT_TEN, at, own_client, request, wish
 from tests.conftest import PRACTICE, add_minor, make_account
@@ -131,6 +134,25 @@ def test_many_ask_for_what_one_swap_of_rooms_opens_and_one_gets_it(crowd):
     results = at_once(*[asking_for_a_child(parent) for parent in parents[:12]])
     assert kinds(results) == {"Appointment": 1, "NotFree": 11}
     assert Appointment.get_by_id(moved.id).room.key == "c1"
+
+
+def changing_to(account: Account, email: str) -> Job:
+    """Confirm the address, whose mail was asked for before the race, in a session of one's own."""
+    secret, session = "secret-" * 6, signing_in.open_session(account, Browser(), now=NOW).session
+    proof = changing_email.ask(session, email, language="es", now=NOW)
+    code = links.code(secret, proof.nonce)
+    return lambda: changing_email.confirm_by_code(session, code, secret_key=secret, now=NOW)
+
+
+def test_one_of_many_gets_an_address_that_they_all_can_prove(crowd):
+    results = at_once(*[changing_to(account, "todos@example.org") for account in crowd[:5]])
+    assert kinds(results) == {"NoneType": 1, "AddressTaken": 4}
+    assert Account.select().where(Account.email == "todos@example.org").count() == 1
+
+
+def test_an_account_moves_to_one_of_the_addresses_that_it_asked_for(ana):
+    results = at_once(*[changing_to(ana, f"ana{n}@example.org") for n in range(5)])
+    assert kinds(results) == {"NoneType": 1, "DeadLink": 4}
 
 
 def test_forty_people_ask_for_the_last_slot_and_one_gets_it(crowd):

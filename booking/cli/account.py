@@ -8,6 +8,8 @@ from flask.cli import AppGroup
 
 from booking.models import Account
 from booking.operations import accounts, second_factor
+from booking.operations.changing_email import AddressTaken
+from booking.operations.signing_in import is_address
 
 account = AppGroup("account", help="Who may sign in, and with what.")
 
@@ -38,6 +40,29 @@ def enable(email: str) -> None:
     found = _account(email)
     changed = accounts.enable(found, now=_now())
     click.echo(f"{found.email} puede entrar de nuevo." if changed else "Sin cambios.")
+
+
+@account.command("change-email")
+@click.argument("old")
+@click.argument("new")
+def change_email(old: str, new: str) -> None:
+    """Move the client who signs in with OLD to NEW, when OLD cannot be opened any more.
+
+    Make sure of who is asking: whoever reads NEW can enter from then on.
+    """
+    found, email = _account(old), new.strip().lower()
+    if not is_address(email):
+        raise click.ClickException(f"{new} no es un correo electrónico completo.")
+    try:
+        accounts.change_email(found, email, now=_now())
+    except accounts.FromPracticeFile:
+        raise click.ClickException(
+            f"La dirección {found.email} es de quien atiende: cámbiela en el archivo del"
+            " consultorio."
+        ) from None
+    except AddressTaken:
+        raise click.ClickException(f"Ya hay una cuenta con la dirección {email}.") from None
+    click.echo(f"Ahora entra con {email}. Se cerraron sus sesiones y se avisará a las dos.")
 
 
 def _account(email: str) -> Account:

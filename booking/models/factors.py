@@ -65,6 +65,7 @@ class AccountEventKind(StrEnum):
     RECOVERY_USED = "recovery_used"
     DISABLED = "disabled"
     ENABLED = "enabled"
+    EMAIL_CHANGED = "email_changed"
 
 
 class AccountEvent(BaseModel):

@@ -120,6 +120,7 @@ class SignIn(BaseModel):
 
     email = CharField(index=True)
     account = ForeignKeyField(Account, null=True)
+    changes_email = BooleanField(default=False)  # `email` is to be the account's: no way in.
     registration = JSONField(null=True)  # What a new client told us; used when they prove it.
     nonce = CharField(unique=True, max_length=32)
     browser = CharField(max_length=64)  # Hash of its cookie: only that browser may use the code.

@@ -2,13 +2,19 @@
 
 from datetime import datetime
 
+from booking import notifications
 from booking.db import transaction
 from booking.models import Account, AccountEventKind
-from booking.operations import second_factor, signing_in
+from booking.notifications import Kind
+from booking.operations import changing_email, second_factor, signing_in
 
 
 class NoSuchAccount(Exception):
     """Nobody signs in with this address."""
+
+
+class FromPracticeFile(Exception):
+    """The address of whoever works here is what the practice's file says."""
 
 
 def by_email(email: str) -> Account:
@@ -40,6 +46,21 @@ def enable(account: Account, *, now: datetime) -> bool:
         if changed:
             second_factor.note(account, AccountEventKind.ENABLED, by=None, now=now)
     return changed
+
+
+def change_email(account: Account, email: str, *, now: datetime) -> None:
+    """For a client who cannot open the old mailbox any more; both addresses are told.
+
+    Raises:
+        FromPracticeFile: they are staff.
+        AddressTaken: another account has it.
+    """
+    if account.staff:
+        raise FromPracticeFile
+    with transaction():
+        changing_email.move(account, email, by=None, now=now)
+        moved = Account.get_by_id(account.id)
+        notifications.owe_about_account(Kind.EMAIL_ASSIGNED, moved, now=now)
 
 
 def _set(account: Account, *, disabled_at: datetime | None) -> bool:

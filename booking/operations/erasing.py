@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from peewee import Expression
+
 from booking.availability import plan
 from booking.db import transaction
 from booking.lifecycle import OPEN, State
@@ -22,7 +24,7 @@ from booking.models import (
     SignIn,
     WebSession,
 )
-from booking.queries.person import Person
+from booking.queries.person import Person, mail_elsewhere
 
 NOBODY = "Persona borrada"
 NOWHERE = "@borrado.invalid"  # RFC 2606.
@@ -55,6 +57,8 @@ def erase(person: Person, *, now: datetime) -> None:
         for couple in person.couples:
             _rename_couple(couple, now)
         _forget_mail(person)
+        if person.account is not None:
+            _forget_mail_elsewhere(person.account, going)
         if person.account is not None:
             _close_account(person.account, [*going, *person.couples], now)
 
@@ -115,16 +119,27 @@ def _forget_mail(person: Person) -> None:
         if email in kept:
             # Codes to sign in are the staff's own.
             theirs &= OutboxMessage.appointment.is_null(False)
-        OutboxMessage.update(state=Delivery.DEAD.value).where(
-            theirs, OutboxMessage.state == Delivery.WAITING
-        ).execute()
-        OutboxMessage.update(
-            recipient=_nowhere(account or person.own[0]), error="persona borrada"
-        ).where(theirs).execute()
+        _unaddress(theirs, _nowhere(account or person.own[0]))
         if email not in kept:
             SignIn.update(
                 email=_nowhere(account or person.own[0]), registration=None, next_path=""
             ).where(SignIn.email == email).execute()
+
+
+def _forget_mail_elsewhere(account: Account, clients: list[Client]) -> None:
+    """Addresses that the account had before, or asked to have."""
+    _unaddress(mail_elsewhere(account, clients), _nowhere(account))
+    SignIn.update(email=_nowhere(account), registration=None, next_path="").where(
+        SignIn.account == account, SignIn.email != account.email
+    ).execute()
+
+
+def _unaddress(messages: Expression, nowhere: str) -> None:
+    """Nobody knows any more to whom they went; what waits does not go."""
+    OutboxMessage.update(state=Delivery.DEAD.value).where(
+        messages, OutboxMessage.state == Delivery.WAITING
+    ).execute()
+    OutboxMessage.update(recipient=nowhere, error="persona borrada").where(messages).execute()
 
 
 def _close_account(account: Account, erased: list[Client], now: datetime) -> None:
@@ -159,6 +174,8 @@ def purge(*, now: datetime) -> int:
     with transaction():
         old = SignIn.select(SignIn.id).where(SignIn.expires_at < before)
         about_entering = OutboxMessage.sign_in.in_(old) & OutboxMessage.appointment.is_null()
+        news = OutboxMessage.sign_in.is_null() & (OutboxMessage.created_at < before)
+        about_entering |= news & OutboxMessage.appointment.is_null()
         deleted = OutboxMessage.delete().where(about_entering).execute()
         OutboxMessage.update(sign_in=None).where(OutboxMessage.sign_in.in_(old)).execute()
         deleted += sum(

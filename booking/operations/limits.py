@@ -47,6 +47,17 @@ class TooOften(Exception):
         return max(1, int(self.wait.total_seconds()))
 
 
+def spend_mail(email: str, network: str, *, now: datetime) -> None:
+    """Count a mail with a code, by its address and, if one is told, by the network that asks.
+
+    Raises:
+        TooOften: more than the hour's share of either.
+    """
+    spend(Limited.MAIL, email, now=now)
+    if network:
+        spend(Limited.NETWORK, network, now=now)
+
+
 def spend(kind: Limited, subject: object, *, now: datetime) -> int:
     """Count one use, in the caller's transaction, and forget the old ones; how many are left.
 

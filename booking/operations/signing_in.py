@@ -1,6 +1,7 @@
 """How people prove who they are: one mail with a code and a link, good once; sessions are rows."""
 
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,12 +24,13 @@ from booking.models import (
 )
 from booking.notifications import Kind
 from booking.operations import limits
-from booking.operations.limits import Limited
 
 CLIENT_MINUTES, STAFF_MINUTES = 20, 10  # How long a code is good; mail to old phones is slow.
 CLIENT_SESSION, STAFF_SESSION = timedelta(days=90), timedelta(hours=12)
 HALF_IN = timedelta(minutes=30)  # Enough to install an app, when the second factor is still due.
 MOST_TRIES = 5
+RECENT = timedelta(minutes=30)  # For so long whoever signed in may change how they do.
+ADDRESS = re.compile(r"[^@\s<>,;:\"()\[\]\\]+@[^@\s<>,;:\"()\[\]\\]+\.[^@\s<>,;:\"()\[\]\\.]{2,}")
 
 
 class WrongCode(Exception):
@@ -74,6 +76,11 @@ class SignedIn:
     next_path: str = ""
 
 
+def is_address(text: str) -> bool:
+    """Whether somebody can sign in with this as an e-mail address."""
+    return text.isascii() and ADDRESS.fullmatch(text) is not None
+
+
 def ask_for_mail(
     email: str,
     *,
@@ -101,9 +108,7 @@ def ask_for_mail(
         answered = gateway.answer_to(key)
         if answered is not None:
             return SignIn.get_by_id(answered)
-        limits.spend(Limited.MAIL, email, now=now)
-        if network:
-            limits.spend(Limited.NETWORK, network, now=now)
+        limits.spend_mail(email, network, now=now)
         sign_in = SignIn.create(
             email=email,
             account=account,
@@ -135,23 +140,39 @@ def prove_by_code(
     """
     with transaction():
         sign_in = SignIn.get_or_none(
-            SignIn.id == sign_in_id, SignIn.browser == links.hashed(browser.cookie)
+            SignIn.id == sign_in_id,
+            SignIn.browser == links.hashed(browser.cookie),
+            ~SignIn.changes_email,
         )
-        if sign_in is None or sign_in.tries >= MOST_TRIES:
+        if sign_in is None:
             raise DeadLink
-        wrong = not hmac.compare_digest(
-            links.code(secret_key, sign_in.nonce).encode(), code.encode()
-        )
-        if not wrong:
+        left = try_code(sign_in, code, secret_key=secret_key)
+        if left is None:
             return _consume(sign_in, browser, now)
-        SignIn.update(tries=SignIn.tries + 1).where(SignIn.id == sign_in.id).execute()
-    raise WrongCode(MOST_TRIES - sign_in.tries - 1)
+    raise WrongCode(left)
+
+
+def try_code(sign_in: SignIn, code: str, *, secret_key: str) -> int | None:
+    """None for the right code; else this try is counted, and so many are left.
+
+    Raises:
+        DeadLink: it was tried too often.
+    """
+    if sign_in.tries >= MOST_TRIES:
+        raise DeadLink
+    right = links.code(secret_key, sign_in.nonce)
+    if hmac.compare_digest(right.encode(), code.encode()):
+        return None
+    SignIn.update(tries=SignIn.tries + 1).where(SignIn.id == sign_in.id).execute()
+    return MOST_TRIES - sign_in.tries - 1
 
 
 def find(token: str, *, secret_key: str) -> SignIn | None:
     """The proof that a link leads to; looking changes nothing."""
     nonce = links.nonce_of(secret_key, token)
-    return None if nonce is None else SignIn.get_or_none(SignIn.nonce == nonce)
+    if nonce is None:
+        return None
+    return SignIn.get_or_none(SignIn.nonce == nonce, ~SignIn.changes_email)
 
 
 def is_alive(sign_in: SignIn, *, now: datetime) -> bool:
@@ -172,7 +193,12 @@ def prove_by_link(token: str, *, browser: Browser, secret_key: str, now: datetim
         return _consume(sign_in, browser, now)
 
 
-def _consume(sign_in: SignIn, browser: Browser, now: datetime) -> SignedIn:
+def use_up(sign_in: SignIn, *, now: datetime) -> None:
+    """A proof is good once, in the transaction of what it is good for.
+
+    Raises:
+        DeadLink: used, or too old.
+    """
     used = (
         SignIn.update(used_at=now)
         .where(SignIn.id == sign_in.id, SignIn.used_at.is_null(), SignIn.expires_at > now)
@@ -180,6 +206,10 @@ def _consume(sign_in: SignIn, browser: Browser, now: datetime) -> SignedIn:
     )
     if not used:
         raise DeadLink
+
+
+def _consume(sign_in: SignIn, browser: Browser, now: datetime) -> SignedIn:
+    use_up(sign_in, now=now)
     account = Account.get_or_none(Account.email == sign_in.email)
     if account is None and sign_in.registration is not None:
         account = _register(Registration(**sign_in.registration), now)
@@ -248,6 +278,11 @@ def session_of(token: str, *, now: datetime) -> WebSession | None:
     return found
 
 
+def is_recent(session: WebSession, *, now: datetime) -> bool:
+    """Whether somebody proved just now that the address is theirs."""
+    return now - session.created_at < RECENT
+
+
 def sign_out(session: WebSession, *, now: datetime) -> None:
     """End this session."""
     with transaction():
@@ -293,10 +328,7 @@ def _register(registration: Registration, now: datetime) -> Account:
         created_at=now,
         consented_at=now if registration.consented else None,
     )
-    known = list(
-        Client.select().where(Client.email == registration.email, Client.kind == ClientKind.ADULT)
-    )
-    own = known or [
+    own = unclaimed_records(registration.email) or [
         Client.create(
             name=registration.name,
             email=registration.email,
@@ -315,3 +347,13 @@ def _register(registration: Registration, now: datetime) -> Account:
         )
         Access.create(account=account, client=minor, relation=Relation.GUARDIAN.value)
     return account
+
+
+def unclaimed_records(email: str) -> list[Client]:
+    """What the practice's staff noted of whoever has this address, and nobody signs in for yet."""
+    taken = Access.select(Access.client).where(Access.relation == Relation.SELF)
+    return list(
+        Client.select().where(
+            Client.email == email, Client.kind == ClientKind.ADULT, Client.id.not_in(taken)
+        )
+    )

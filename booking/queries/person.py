@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from peewee import Expression
+
 from booking.models import (
     Access,
     Account,
@@ -19,6 +21,7 @@ from booking.models import (
     SignIn,
     WebSession,
 )
+from booking.notifications import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,32 @@ def reads(clients: Iterable[Client]) -> list[ClientRead]:
     )
 
 
+def mail_elsewhere(account: Account, clients: Iterable[Client]) -> Expression:
+    """Which messages went to addresses that an account had before, or asked to have.
+
+    Others may have those now, so whose a message is, is told by what it was about.
+    """
+    proofs = SignIn.select().where(SignIn.account == account, SignIn.email != account.email)
+    news = [
+        message
+        for message in OutboxMessage.select().where(OutboxMessage.kind == Kind.EMAIL_CHANGED)
+        if message.context.get("account") == account.id
+    ]
+    addresses = {proof.email for proof in proofs} | {message.recipient for message in news}
+    booked = Appointment.select(Appointment.id).where(
+        Appointment.client.in_([client.id for client in clients])
+    )
+    return (
+        OutboxMessage.id.in_([message.id for message in news])
+        | OutboxMessage.sign_in.in_([proof.id for proof in proofs])
+        | (
+            OutboxMessage.recipient.in_(list(addresses))
+            & (OutboxMessage.recipient != account.email)
+            & OutboxMessage.appointment.in_(booked)
+        )
+    )
+
+
 def export(person: Person, *, now: datetime) -> dict[str, Any]:
     """All that is kept about a person and whom they stand for, and nothing about anybody else."""
     return {
@@ -122,15 +151,26 @@ def export(person: Person, *, now: datetime) -> dict[str, Any]:
         "registros": [_client(client, person) for client in person.clients],
         "mensajes": [
             {"tipo": m.kind, "para": m.recipient, "estado": m.state, "fecha": _iso(m.created_at)}
-            for m in OutboxMessage.select()
-            .where(OutboxMessage.recipient.in_(list(person.emails)))
-            .order_by(OutboxMessage.id)
+            for m in OutboxMessage.select().where(_mail(person)).order_by(OutboxMessage.id)
         ],
         "consultas_del_personal": [
             {"persona": r.account.name, "pagina": r.page, "dia": r.day.isoformat()}
             for r in reads(person.clients)
         ],
     }
+
+
+def _mail(person: Person) -> Expression:
+    here = OutboxMessage.recipient.in_(list(person.emails))
+    if person.account is None:
+        return here
+    # An address that was asked for and not proven is another's: so is what it was told.
+    unproven = SignIn.select(SignIn.id).where(
+        SignIn.account == person.account, SignIn.changes_email, SignIn.used_at.is_null()
+    )
+    elsewhere = mail_elsewhere(person.account, person.clients)
+    told = OutboxMessage.sign_in.is_null() | OutboxMessage.sign_in.not_in(unproven)
+    return here | (elsewhere & told)
 
 
 def _account(account: Account) -> dict[str, Any]:
@@ -145,7 +185,15 @@ def _account(account: Account) -> dict[str, Any]:
         "consentimiento_correos_completos": _iso(account.mail_consented_at),
         "entradas": [
             {"pedida": _iso(s.created_at), "usada": _iso(s.used_at)}
-            for s in SignIn.select().where(SignIn.account == account).order_by(SignIn.id)
+            for s in SignIn.select()
+            .where(SignIn.account == account, ~SignIn.changes_email)
+            .order_by(SignIn.id)
+        ],
+        "cambios_de_correo": [
+            {"a": s.email, "pedido": _iso(s.created_at), "hecho": _iso(s.used_at)}
+            for s in SignIn.select()
+            .where(SignIn.account == account, SignIn.changes_email)
+            .order_by(SignIn.id)
         ],
         "sesiones": [
             {

@@ -79,6 +79,10 @@ OWN_SESSION = Thing(
 )
 MEMBER = Thing(kind="account", parameter="cuenta", open_to=frozenset({Tie.MANAGER}), refused=303)
 REPLAN_ROW = Thing(kind="replan_row", parameter="fila", open_to=CARE, refused=422)
+# Of a mail to an address that the account is to have.
+NEW_EMAIL_LINK = Thing(
+    kind="email_link", parameter="token", open_to=frozenset({Tie.HOLDER}), refused=410
+)
 # Whoever is signed in with the address goes straight on, even when the link is dead.
 SIGN_IN_LINK = Thing(kind="link", parameter="token", open_to=ANYBODY | {Tie.HOLDER}, refused=410)
 FILE = Thing(kind="file", parameter="filename", open_to=ANYBODY)
@@ -126,6 +130,12 @@ def of(*things: Thing) -> Callable[[View], View]:
 def dangerous(view: View) -> View:
     """Declare that staff must have shown their second factor just now."""
     view.dangerous = True  # type: ignore[attr-defined]
+    return view
+
+
+def newly_in(view: View) -> View:
+    """Declare that clients must have signed in just now."""
+    view.newly_in = True  # type: ignore[attr-defined]
     return view
 
 
@@ -187,7 +197,14 @@ def _guard() -> ResponseReturnValue | None:
         return redirect(url_for("second_factor.show", sig=return_path()), 303)
     if getattr(view, "dangerous", False) and _must_show_factor():
         return redirect(url_for("second_factor.show", sig=return_path()), 303)
+    if getattr(view, "newly_in", False) and not account().staff and not is_newly_in():
+        return redirect(url_for("portal.sign_in", sig=return_path()), 303)
     return None
+
+
+def is_newly_in() -> bool:
+    """Whether this browser's session began just now."""
+    return signing_in.is_recent(session(), now=g.now)
 
 
 def _must_show_factor() -> bool:

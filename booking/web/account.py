@@ -52,6 +52,7 @@ def show() -> ResponseReturnValue:
         form=form,
         zones=_zones(),
         saved="guardado" in request.args,
+        moved="correo" in request.args,
         full_mails=_full_mails(),
         factor=second_factor.of(account()) if account().staff else None,
         sessions=signing_in.open_sessions(account(), now=now()),

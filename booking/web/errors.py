@@ -31,6 +31,7 @@ DISK_FAULTS = {
     errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENOSPC, errno.EROFS,
 }  # fmt: skip
 SECRET_WORDS = ("codigo", "clave", "secret", "totp")  # In names of fields that no page repeats.
+REFUSED = {400, 404, 410, 413, 429}  # Not ours, not there or not theirs, over, too much.
 FREE_TEXT = {"nota", "texto"}  # What people write in their own words stays in sight.
 
 LAST_RESORT = (
@@ -55,6 +56,21 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(OSError, _system)
     app.register_error_handler(Exception, _unexpected)
     app.before_request(_refuse_newer_database)
+    app.after_request(_note_refusal)
+
+
+def _note_refusal(response: Response) -> Response:
+    """One line about what was refused: by which rule and to which account, and no name or path."""
+    lost = response.status_code == 404 and request.url_rule is None  # A mistyped address.
+    if response.status_code in REFUSED and not lost:
+        account = getattr(g.get("_login_user"), "account", None)
+        log.warning(
+            "refused with %s: %s, account %s",
+            response.status_code,
+            request.url_rule,
+            account and account.id,
+        )
+    return response
 
 
 def problem(

@@ -15,10 +15,10 @@ from itsdangerous import BadSignature, Signer
 from markupsafe import Markup
 
 from booking.gateway import Key
+from booking.operations.signing_in import is_address
 from booking.web.urls import settings
 
 KEY_FIELD = "llave"
-EMAIL = re.compile(r"[^@\s<>,;:\"()\[\]\\]+@[^@\s<>,;:\"()\[\]\\]+\.[^@\s<>,;:\"()\[\]\\.]{2,}")
 PHONE = re.compile(r"\+?[\d\s().-]{7,25}")
 
 T = TypeVar("T")
@@ -90,11 +90,26 @@ class Form:
             return ""
         if not value:
             self.refuse(name, _("Escriba su correo electrónico."))
-        elif not EMAIL.fullmatch(value) or not value.isascii():
+        elif not is_address(value):
             self.refuse(
                 name, _("Escriba un correo electrónico completo, por ejemplo ana@example.com.")
             )
         return value
+
+    def digits(self, name: str) -> str:
+        """The digits of a code, however they are set apart."""
+        return "".join(c for c in self.get(name) if c.isdigit() and c.isascii())
+
+    def refuse_code(self, left: int) -> None:
+        """The code of a mail was not the right one."""
+        self.refuse(
+            "codigo",
+            _(
+                "Ese no es el código. Revise el correo más reciente y escríbalo"
+                " de nuevo. Intentos que le quedan: %(left)s.",
+                left=left,
+            ),
+        )
 
     def phone(self, name: str, *, optional: bool = False) -> str:
         value = self.text(name, most=40)

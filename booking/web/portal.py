@@ -65,6 +65,7 @@ def sign_in() -> ResponseReturnValue:
         form=form,
         next_path=_next_path(),
         ended="_user_id" in session,
+        changing=_next_path().startswith(url_for("new_email.address")),
     )
 
 
@@ -136,7 +137,7 @@ def code() -> ResponseReturnValue:
         return redirect(url_for("portal.sign_in"), 303)
     form = Form()
     if request.method == "POST":
-        digits = "".join(c for c in form.get("codigo") if c.isdigit() and c.isascii())
+        digits = form.digits("codigo")
         try:
             return _enter(
                 signing_in.prove_by_code(
@@ -148,17 +149,9 @@ def code() -> ResponseReturnValue:
                 )
             )
         except WrongCode as wrong:
-            if wrong.left > 0:
-                form.refuse(
-                    "codigo",
-                    _(
-                        "Ese no es el código. Revise el correo más reciente y escríbalo"
-                        " de nuevo. Intentos que le quedan: %(left)s.",
-                        left=wrong.left,
-                    ),
-                )
-            else:
+            if not wrong.left:
                 return _dead_link()
+            form.refuse_code(wrong.left)
         except DeadLink:
             return _dead_link()
     return render(
@@ -178,8 +171,7 @@ def link(token: str) -> ResponseReturnValue:
     sign_in = signing_in.find(token, secret_key=settings().secret_key)
     if sign_in is None:
         return _dead_link()
-    account = account_or_none()
-    if account is not None and account.email == sign_in.email:
+    if _leads_straight_on(sign_in):
         return redirect(safe_path(sign_in.next_path) or _home(), 303)
     if request.method == "POST":
         try:
@@ -195,6 +187,15 @@ def link(token: str) -> ResponseReturnValue:
     return render("portal/link.html", email=sign_in.email)
 
 
+def _leads_straight_on(sign_in: SignIn) -> bool:
+    """Whoever is in already needs no button, unless they asked to enter anew and a while ago."""
+    account = account_or_none()
+    if account is None or (account.email != sign_in.email and account.id != sign_in.account_id):
+        return False
+    asked_for = bool(sign_in.browser) and signing_in.is_alive(sign_in, now=now())
+    return access.is_newly_in() or not asked_for
+
+
 def _dead_link(sign_in: SignIn | None = None) -> Response:
     next_path = safe_path(sign_in.next_path) if sign_in else ""
     return render("portal/dead_link.html", status=410, next_path=next_path, form=Form())
@@ -203,6 +204,8 @@ def _dead_link(sign_in: SignIn | None = None) -> Response:
 def _enter(signed_in: SignedIn) -> Response:
     session.pop("proof", None)
     session.pop("registering", None)
+    if current_user.is_authenticated:  # A browser has one session.
+        access.leave()
     access.enter(signed_in)
     return see_other(safe_path(signed_in.next_path) or _home())
 

@@ -30,7 +30,7 @@ def show() -> ResponseReturnValue:
         return redirect(url_for("second_factor.activate", sig=_next_path() or None), 303)
     form = Form()
     if request.method == "POST":
-        digits = _digits(form)
+        digits = form.digits("codigo")
         remember = form.checked("recordar")
         cleared = _try(
             form,
@@ -88,7 +88,7 @@ def activate() -> ResponseReturnValue:
         return redirect(url_for("second_factor.show", sig=request.path), 303)
     form = Form()
     if request.method == "POST":
-        digits = _digits(form)
+        digits = form.digits("codigo")
         cleared = _try(
             form,
             lambda: second_factor.activate(
@@ -131,10 +131,6 @@ def codes() -> ResponseReturnValue:
     if not shown:
         return redirect(onward, 303)
     return render("second_factor/codes.html", codes=shown, next_path=_next_path())
-
-
-def _digits(form: Form) -> str:
-    return "".join(c for c in form.get("codigo") if c.isdigit() and c.isascii())
 
 
 def _try(form: Form, prove: Callable[[], Cleared]) -> Cleared | None:

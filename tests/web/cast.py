@@ -78,6 +78,7 @@ def gather(app: Flask, clock: SettableClock, visitor: Callable[..., FlaskClient]
             Object({"profesional": "nadie"}, exists=False),
         ],
         "link": _links(app),
+        "email_link": _email_links(app, accounts),
         "file": _file(app),
         "mail": _mail(app),
         "persona": [
@@ -205,6 +206,23 @@ def _links(app: Flask) -> list[Object]:
         )
         secret = app.extensions["settings"].secret_key
         found.append(Object({"token": links.token(secret, nonce)}, ties))
+    return [*found, Object({"token": "nadie"}, exists=False)]
+
+
+def _email_links(app: Flask, accounts: dict[str, Account]) -> list[Object]:
+    """Two clients want another address: each one's link is for that account alone."""
+    secret, found = app.extensions["settings"].secret_key, []
+    for who in ("holder", "other client"):
+        row = SignIn.create(
+            email=f"nueva-{accounts[who].email}",
+            account=accounts[who],
+            changes_email=True,
+            nonce=links.new_nonce(),
+            browser="",
+            created_at=NOW,
+            expires_at=NOW + timedelta(minutes=20),
+        )
+        found.append(Object({"token": links.token(secret, row.nonce)}, {who: Tie.HOLDER}))
     return [*found, Object({"token": "nadie"}, exists=False)]
 
 

@@ -1,6 +1,7 @@
 """Headers on every answer, forms of our own pages only, and audiences declared on every view."""
 
 import gzip
+import logging
 from email.headerregistry import Address
 
 import brotli
@@ -14,6 +15,7 @@ from booking.settings import DEVELOPMENT_SECRET, Environment, InvalidSettings, S
 from booking.web import access
 from booking.web.security import CSP
 from tests.books import settings_in
+from tests.web.test_portal import ask_for_mail
 
 PRODUCTION = {
     "APP_SECRET_KEY": "k" * 40,
@@ -105,6 +107,29 @@ def test_a_view_about_something_undeclared_stops_the_server():
 def test_staff_pages_do_not_exist_for_clients(visitor, ana, path):
     assert visitor(ana).get(path).status_code == 404
     assert visitor().get(path).status_code == 303
+
+
+def test_what_was_refused_is_noted_once_and_names_nobody(visitor, ana, bruno, confirmed, caplog):
+    """ASVS 16.3.2: foreign forms and names, foreign things, staff's pages, dead links, limits."""
+    caplog.set_level(logging.INFO)
+    browser, stranger = visitor(bruno), visitor()
+    browser.get(f"/citas/{confirmed.id}?sig=/secreto")
+    browser.get("/solicitudes")
+    browser.post("/idioma", data={"idioma": "en"}, headers={"Sec-Fetch-Site": "cross-site"})
+    stranger.get("/entrar/secreto")
+    stranger.get("/entrar", headers={"Host": "evil.example"})
+    for _ in range(6):
+        ask_for_mail(stranger, ana.email)
+    browser.get("/nada/secreto")  # No such page: nobody was kept from anything.
+    browser.get("/citas")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"refused with 404: /citas/<int:appointment_id>, account {bruno.id}",
+        f"refused with 404: /solicitudes, account {bruno.id}",
+        f"refused with 400: /idioma, account {bruno.id}",
+        "refused with 410: /entrar/<token>, account None",
+        "refused with 400: /entrar, account None",
+        "refused with 429: /entrar, account None",
+    ]
 
 
 def test_the_demos_doors_do_not_exist_in_production(books, settings):
