@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 QUEUE_SECONDS = 10.0  # Whoever waits longer to write is told to come back.
 BUSY_SECONDS = 5  # What a read may wait for while another program has SQLite's file.
+UNMARKED = -1
 WRITERS = 0x_C17A  # The advisory lock that PostgreSQL's writers queue for.
 
 # What a connection that does not answer may cost; the database's URL may say otherwise.
@@ -184,10 +185,11 @@ def migrate() -> list[str]:
     return applied
 
 
-def scrub() -> bool:
-    """Write SQLite's file anew without what was deleted; False while somebody reads the old one.
+def scrub(mark: int) -> bool:
+    """Write SQLite's file anew without what was deleted, and `mark` it with how much that was.
 
-    PostgreSQL tidies up by itself, in its own time: docs/adr/0018.
+    False while somebody reads the old one. PostgreSQL tidies up by itself, in its own time:
+    docs/adr/0018.
     """
     handle = _handle()
     if isinstance(handle, _Postgresql):
@@ -196,7 +198,26 @@ def scrub() -> bool:
         handle.execute_sql("VACUUM")
         # What was in the file until now went by way of the log of changes.
         busy, *_ = handle.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            handle.execute_sql(f"PRAGMA user_version = {mark}")
     return not busy
+
+
+def mark() -> int:
+    """What the file was last marked with; a new one, and PostgreSQL's, with 0."""
+    handle = _handle()
+    if isinstance(handle, _Postgresql):
+        return 0
+    (found,) = handle.execute_sql("PRAGMA user_version").fetchone()
+    return int(found)
+
+
+def unmark() -> None:
+    """Something was deleted that nobody counts: the file is to be written anew."""
+    handle = _handle()
+    if not isinstance(handle, _Postgresql):
+        with handle.queue():
+            handle.execute_sql(f"PRAGMA user_version = {UNMARKED}")
 
 
 @contextmanager

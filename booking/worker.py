@@ -40,7 +40,6 @@ def tick(
 def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event) -> None:
     """Rounds until `stop` is set; what fails in one is tried again in the next."""
     look_from = copy_from = purge_from = last = clock.now()
-    scrubbed = 0
     while not stop.is_set():
         now = clock.now()
         if now < last - SKEW:
@@ -51,11 +50,12 @@ def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event
             with connected():
                 if now >= look_from:
                     levels.refuse_newer()
-                    scrubbed = _scrub(scrubbed)
+                    _scrub()
                     look_from = now + LOOK_PAUSE
                 tick(clock, mailer, settings, stop.is_set)
                 if now >= purge_from:
-                    scrubbed = -1 if erasing.purge(now=now) else scrubbed
+                    if erasing.purge(now=now):
+                        db.unmark()
                     purge_from = now + PURGE_PAUSE
                 if now >= copy_from:
                     copy_from = _copy(settings, now)
@@ -67,14 +67,14 @@ def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event
     database.close()
 
 
-def _scrub(scrubbed: int) -> int:
-    """Once somebody was erased, leave nothing of them in the file; of how many that is true."""
+def _scrub() -> None:
+    """Once somebody was erased, leave nothing of them in the file, which knows of how many."""
     erased = erasing.count_erased()
     try:
-        return erased if erased == scrubbed or db.scrub() else scrubbed
+        if erased != db.mark():
+            db.scrub(erased)
     except Exception as error:  # Mail does not wait for a disk that is too small for a second file.
         log.error("worker: what was erased is still in the file\n%s", trace(error))
-        return scrubbed
 
 
 def _copy(settings: Settings, now: datetime) -> datetime:
