@@ -9,8 +9,9 @@ from htmx_flask import Htmx
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from booking import cli, db
-from booking.clock import Clock, SystemClock
+from booking.clock import Clock, SettableClock, SystemClock
 from booking.mailer import FolderMailer, Mailer, SmtpMailer
+from booking.qa.cast import NOW
 from booking.settings import InvalidSettings, Settings
 from booking.web import access, errors, forms, fragments, language, reads, security, urls
 from booking.web.account import bp as account
@@ -21,6 +22,7 @@ from booking.web.demo import bp as demo
 from booking.web.new_appointment import bp as new_appointment
 from booking.web.new_email import bp as new_email
 from booking.web.portal import bp as portal
+from booking.web.qa import bp as qa
 from booking.web.replans import bp as replans
 from booking.web.requests import bp as requests
 from booking.web.second_factor import bp as second_factor
@@ -58,7 +60,7 @@ def create_app(
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0
         )
     app.extensions["settings"] = settings
-    app.extensions["clock"] = clock or SystemClock()
+    app.extensions["clock"] = clock or (SettableClock(NOW) if settings.qa else SystemClock())
     app.extensions["mailer"] = mailer or (
         SmtpMailer(settings.smtp_url)
         if settings.smtp_url
@@ -82,6 +84,7 @@ def create_app(
         replans,
         clients,
         *([demo] if settings.demo else []),
+        *([qa] if settings.qa else []),
     ):
         app.register_blueprint(blueprint)
     access.refuse_undeclared_views(app)

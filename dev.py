@@ -207,7 +207,10 @@ def postgresql_tests(*arguments: str) -> dict[str, Part]:
 
 
 def browser_tests(*arguments: str) -> dict[str, Part]:
-    return {"e2e": lambda: pytest("e2e", "-n", WORKERS, *arguments, env=with_browser())}
+    """Several processes, each with a server of its own; a deployed one has one book for all."""
+    deployed = any(argument.startswith("--base-url") for argument in arguments)
+    parallel = () if deployed else ("-n", WORKERS)
+    return {"e2e": lambda: pytest("e2e", *parallel, *arguments, env=with_browser())}
 
 
 def tool(command: str, *arguments: str) -> str:

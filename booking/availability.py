@@ -245,6 +245,12 @@ def remembered() -> Plan:
     )  # fmt: skip
 
 
+def forget() -> None:
+    """Another book takes this one's place: what was read of its practice is no longer true."""
+    end_page()
+    _plans.clear()
+
+
 def _current() -> Plan:
     practice = Practice.get()
     key = (str(database.obj.database), practice.revision)

@@ -98,8 +98,8 @@ class FolderMailer:
         number = 1 + max((int(f.stem) for f in self.folder.glob("*.eml")), default=0)
         (self.folder / f"{number:06d}.eml").write_bytes(message.as_bytes())
 
-    def messages(self, most: int = 50) -> list[tuple[int, EmailMessage]]:
-        """The latest messages with their numbers, newest first."""
+    def messages(self, most: int | None = 50) -> list[tuple[int, EmailMessage]]:
+        """The latest messages with their numbers, newest first; None: all of them."""
         files = sorted(self.folder.glob("*.eml"), reverse=True)[:most]
         return [(int(file.stem), _read(file)) for file in files]
 
@@ -108,6 +108,10 @@ class FolderMailer:
         for file in self.folder.glob("*.eml"):
             if str(_read(file)["To"]) in addresses:
                 file.unlink()
+
+    def empty(self) -> None:
+        for file in self.folder.glob("*.eml"):
+            file.unlink()
 
     def message(self, number: int) -> EmailMessage | None:
         file = self.folder / f"{number:06d}.eml"

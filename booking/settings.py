@@ -17,6 +17,7 @@ WEB = ("http", "https")
 ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
 MAIL_ADDRESS = re.compile(rf"{ATOM}(\.{ATOM})*@[A-Za-z0-9.-]*[A-Za-z0-9]", re.ASCII)
 DEVELOPMENT_SECRET = "solo-para-demostracion-nunca-en-produccion"
+SHORTEST_QA_KEY = 16
 
 
 class Environment(StrEnum):
@@ -42,10 +43,15 @@ class Settings:
     smtp_url: str | None = None
     mail_from: str = "citas@localhost"
     trusted_proxies: int = 0  # How many of ours stand in front, each adding to X-Forwarded-For.
+    qa_key: str | None = None  # In QA mode, what opens /qa/: the clock, all mail, any session.
 
     @property
     def demo(self) -> bool:
         return self.environment is Environment.DEMO
+
+    @property
+    def qa(self) -> bool:
+        return self.qa_key is not None
 
     @property
     def secure(self) -> bool:
@@ -117,6 +123,8 @@ class Settings:
             "APP_SMTP_URL": self.smtp_url,
             "APP_MAIL_FROM": self.mail_from,
             "APP_TRUSTED_PROXIES": str(self.trusted_proxies),
+            "APP_QA": "1" if self.qa else "0",
+            "APP_QA_KEY": self.qa_key,
         }
         inherited = {name: value for name, value in os.environ.items() if name not in told}
         return inherited | {name: value for name, value in told.items() if value is not None}
@@ -130,7 +138,7 @@ class Settings:
         """Read and judge the `APP_*` variables.
 
         Raises:
-            InvalidSettings: one of them cannot work, or production lacks what it needs.
+            InvalidSettings: one of them cannot work, or production lacks what it needs or is in QA.
         """
         try:
             environment = Environment(environ.get("APP_ENV", "production"))
@@ -148,8 +156,10 @@ class Settings:
             smtp_url=environ.get("APP_SMTP_URL"),
             mail_from=environ.get("APP_MAIL_FROM", "citas@localhost"),
             trusted_proxies=_count(environ.get("APP_TRUSTED_PROXIES", "0")),
+            qa_key=environ.get("APP_QA_KEY", "") if _flag(environ, "APP_QA") else None,
         )
         settings._refuse_what_cannot_work()
+        settings._refuse_what_qa_mode_must_not_open()
         if environment is Environment.PRODUCTION:
             settings._refuse_what_is_only_for_the_demo(environ)
         return settings
@@ -191,6 +201,22 @@ class Settings:
                 "APP_DATABASE_URL debe decir un archivo, como sqlite:////var/lib/citas.db"
             )
 
+    def _refuse_what_qa_mode_must_not_open(self) -> None:
+        if self.qa_key is None:
+            return
+        if not self.demo:
+            raise InvalidSettings(
+                "APP_QA=1 deja mover el reloj, leer los correos y entrar como cualquiera: solo se"
+                " permite con APP_ENV=demo."
+            )
+        if len(self.qa_key) < SHORTEST_QA_KEY or not self.qa_key.isascii():
+            raise InvalidSettings(
+                f"Con APP_QA=1, APP_QA_KEY debe tener {SHORTEST_QA_KEY} caracteres o más, sin"
+                " acentos."
+            )
+        if self.smtp_url is not None:
+            raise InvalidSettings("Con APP_QA=1 ningún correo sale: quite APP_SMTP_URL.")
+
     def _refuse_what_is_only_for_the_demo(self, environ: Mapping[str, str]) -> None:
         missing = [
             name
@@ -224,6 +250,13 @@ def _is_mail_server(url: str) -> bool:
         return parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # A port that is no number.
         return False
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    value = environ.get(name) or "0"
+    if value not in ("0", "1"):
+        raise InvalidSettings(f"{name} debe ser 0 o 1.")
+    return value == "1"
 
 
 def _count(text: str) -> int:

@@ -89,10 +89,8 @@ def _copy(settings: Settings, now: datetime) -> datetime:
     return now + LOOK_PAUSE
 
 
-def start(clock: Clock, mailer: Mailer, settings: Settings) -> threading.Event:
-    """Run the loop beside the server; setting the event ends it."""
-    stop = threading.Event()
+def start(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event) -> None:
+    """Run the loop beside the server until `stop` is set."""
     threading.Thread(
         target=loop, args=(clock, mailer, settings, stop), name="worker", daemon=True
     ).start()
-    return stop

@@ -2,15 +2,13 @@
 
 import os
 import tempfile
-from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from booking import demo
-from booking.models import Account, Appointment, Replan
 from e2e.browser import launch_options
-from e2e.site import NOW, Site, running
+from e2e.pages.appointments import AppointmentsPage
+from e2e.site import Site, local_site
 
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs" / "img"
@@ -26,25 +24,37 @@ def client_pages(page: Page, site: Site) -> dict[str, str]:
     )
     page.goto(slot)
     hour = page.locator("button[name=hora]").first.get_attribute("value")
-    own = {a.state: a.id for a in Appointment.select().where(Appointment.account == _client())}
+    pending, confirmed, offered = (
+        card(page, site, status)
+        for status in (
+            "Pendiente de confirmación",
+            "Confirmada",
+            "Denegada: elija otro horario",
+        )
+    )
     return {
         "citas": f"{site.url}/citas",
         "servicio": f"{site.url}/citas/nueva/servicio",
         "consultorio": f"{site.url}/citas/nueva/consultorio?servicio=individual",
         "horario": slot,
         "persona": slot.replace("horario?", "persona?") + f"&hora={hour}",
-        "enviada": f"{site.url}/citas/{own['requested']}/enviada",
-        "confirmada": f"{site.url}/citas/{own['confirmed']}",
-        "ofertas": f"{site.url}/citas/{own['offered']}",
-        "cancelar": f"{site.url}/citas/{own['confirmed']}/cancelar",
+        "enviada": f"{pending}/enviada",
+        "confirmada": confirmed,
+        "ofertas": offered,
+        "cancelar": f"{confirmed}/cancelar",
     }
+
+
+def card(page: Page, site: Site, status: str) -> str:
+    """The address of the client's appointment in a state."""
+    page.goto(f"{site.url}/citas")
+    link = AppointmentsPage(page).card(status).first.get_by_role("heading").get_by_role("link")
+    return f"{site.url}{link.get_attribute('href')}"
 
 
 def staff_pages(page: Page, site: Site) -> dict[str, str]:
     page.goto(f"{site.url}/solicitudes")
     request = page.locator('a[href^="/solicitudes/"]').first.get_attribute("href")
-    plan = Replan.get_or_none()
-    address = f"{site.url}/agenda/planes/{plan.id}" if plan else sick_day(page, site)
     return {
         "solicitudes": f"{site.url}/solicitudes",
         "solicitud": f"{site.url}{request}",
@@ -52,7 +62,7 @@ def staff_pages(page: Page, site: Site) -> dict[str, str]:
         "agenda": f"{site.url}/agenda",
         "horas": f"{site.url}/agenda/horas?dia=2027-03-08&hora=10:00",
         "ausencia": f"{site.url}/agenda/ausencia",
-        "plan": address,
+        "plan": sick_day(page, site),
         "clientes": f"{site.url}/clientes",
     }
 
@@ -68,11 +78,6 @@ def sick_day(page: Page, site: Site) -> str:
     return page.url
 
 
-def _client() -> Account:
-    client, _ = demo.people()
-    return client
-
-
 def public_pages(_page: Page, site: Site) -> dict[str, str]:
     return {
         "portal": f"{site.url}/",
@@ -85,23 +90,23 @@ def take(browser: Browser, site: Site) -> int:
     """Every page at both sizes, and the client's list in the dark; how many pictures."""
     taken = 0
     for size, (width, height) in SIZES.items():
+        scene = site.load("demostracion")
         for who, pages in (
             ("", public_pages),
-            ("cliente", client_pages),
-            ("profesional", staff_pages),
+            (scene.client.email, client_pages),
+            (scene.clinician.email, staff_pages),
         ):
             context = browser.new_context(
                 viewport={"width": width, "height": height}, locale="es-MX", device_scale_factor=1
             )
-            page = context.new_page()
             if who:
-                page.goto(f"{site.url}/demo/{who}")
-                page.get_by_role("button", name="Entrar").click()
+                site.sign_in(context, who)
+            page = context.new_page()
             for name, url in pages(page, site).items():
                 page.goto(url)
                 shoot(page, f"{name}-{size}")
                 taken += 1
-            if who == "cliente":
+            if who == scene.client.email:
                 page.emulate_media(color_scheme="dark")
                 page.goto(f"{site.url}/citas")
                 shoot(page, f"citas-noche-{size}")
@@ -122,15 +127,14 @@ def shoot(page: Page, name: str) -> None:
 
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        fill = partial(demo.fill, weeks=4, seed=1, now=NOW)
-        with (
-            running(Path(folder), ROOT / "demo" / "consultorio.toml", prepare=fill) as site,
-            sync_playwright() as playwright,
-        ):
-            browser = playwright.chromium.launch(**launch_options(os.environ.get("CHROMIUM")))  # type: ignore[arg-type]
-            print(take(browser, site), "imágenes en", PICTURES.relative_to(ROOT))
-            browser.close()
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        local_site(Path(folder)) as site,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(**launch_options(os.environ.get("CHROMIUM")))  # type: ignore[arg-type]
+        print(take(browser, site), "imágenes en", PICTURES.relative_to(ROOT))
+        browser.close()
 
 
 if __name__ == "__main__":

@@ -1,80 +1,201 @@
-"""A portal for browser tests: real server, database and SMTP on loopback, and a stopped clock."""
+"""A portal in QA mode, moved and asked through /qa/: one of our own, or one that runs elsewhere."""
 
-import email
-import re
+import base64
+import json
+import secrets
 import socket
-import threading
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email import policy
+from datetime import datetime
+from email import message_from_bytes, policy
 from email.message import EmailMessage
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPSConnection
+from http.cookies import SimpleCookie
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from aiosmtpd.controller import Controller
-from flask import Flask
-from waitress.server import create_server
+from playwright.sync_api import BrowserContext
 
-from app import create_app
-from booking import db, planner, practice_file, solving, worker
-from booking.cli import prove
-from booking.clock import SettableClock
-from booking.models import Account
-from booking.operations import signing_in
-from booking.operations.signing_in import Browser
 from booking.settings import Environment, Settings
 
-NOW = datetime(2027, 3, 1, 15, 0, tzinfo=UTC)  # A Monday, 9 a. m. in Mexico City.
-LINK = re.compile(r"http://\S+/(?:entrar|cuenta/correo)/\S+")
-CODE = re.compile(r"^\s+(\d{6})\s*$", re.MULTILINE)
+ROOT = Path(__file__).parent.parent
+TIMEOUT_SECONDS = 150  # The longest that a round can last: a plan that is hard to find.
+START_SECONDS = 60  # The machine may be slow.
 
 
-class Mailbox:
-    """An SMTP server that keeps what it gets, and reads it as a person would."""
+class Refused(Exception):
+    """The portal says no, or nothing; the text is one sentence for whoever runs the tests."""
 
-    def __init__(self) -> None:
-        self.messages: list[EmailMessage] = []
-        self._smtp = Controller(self, hostname="127.0.0.1", port=free_port())
-        self._smtp.start()
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in the book."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Who and what is in the book at a scenario's beginning; the first of each is the usual one."""
+
+    name: str
+    now: datetime
+    clients: tuple[Person, ...]
+    clinicians: tuple[Person, ...]
+    managers: tuple[Person, ...]
+    appointments: tuple[int, ...]
 
     @property
-    def url(self) -> str:
-        return f"smtp://127.0.0.1:{self._smtp.port}"
+    def client(self) -> Person:
+        return self.clients[0]
 
-    async def handle_DATA(self, _server: object, _session: object, envelope: object) -> str:
-        content = envelope.content  # type: ignore[attr-defined]
-        message = email.message_from_bytes(content, policy=policy.default)
-        assert isinstance(message, EmailMessage)
-        self.messages.append(message)
-        return "250 OK"
+    @property
+    def clinician(self) -> Person:
+        return self.clinicians[0]
 
-    def close(self) -> None:
-        self._smtp.stop()
 
-    def latest(self, to: str, subject: str = "") -> EmailMessage:
-        """The newest message to an address whose subject contains some words."""
-        found = [m for m in self.messages if m["To"] == to and subject in m["Subject"]]
-        assert found, (
-            f"no mail to {to} about «{subject}»: {[str(m['Subject']) for m in self.messages]}"
+class Site:
+    """The running portal, with the hands to move its time, its book and its mail."""
+
+    def __init__(self, url: str, key: str, *, log: Path | None = None) -> None:
+        self.url = url.rstrip("/")
+        self.key, self._log, self._read = key, log, 0
+        self.scene: Scene
+
+    def load(self, name: str) -> Scene:
+        """Put the whole book where a scenario begins, and the clock with it."""
+        told = self._ask("escenario", nombre=name)
+        self.scene = Scene(
+            name=told["nombre"],
+            now=datetime.fromisoformat(told["ahora"]),
+            clients=_people(told["clientes"]),
+            clinicians=_people(told["profesionales"]),
+            managers=_people(told["gestores"]),
+            appointments=tuple(told["citas"]),
         )
-        return found[-1]
+        return self.scene
 
-    def link(self, to: str, subject: str = "") -> str:
-        """The link in the newest such message."""
-        return str(LINK.findall(text_of(self.latest(to, subject)))[-1])
+    def now(self) -> datetime:
+        return datetime.fromisoformat(self._ask("reloj")["ahora"])
 
-    def code(self, to: str) -> str:
-        return str(CODE.findall(text_of(self.latest(to, "código")))[-1])
+    def set_clock(self, moment: datetime) -> None:
+        self._ask("reloj", ahora=moment.isoformat())
+
+    def work(self) -> None:
+        """Let the worker do what is due now: deadlines, then mail."""
+        self._ask("ronda", ya=True)
+
+    def plan(self) -> None:
+        """Let the planner work out what is queued."""
+        self._ask("planes", ya=True)
+
+    def mails(self) -> list[EmailMessage]:
+        """Everything that was sent, the oldest first."""
+        read = (base64.b64decode(mail) for mail in self._ask("correos")["correos"])
+        return [message_from_bytes(mail, policy=policy.default) for mail in read]
+
+    def violations(self) -> dict[str, list[str]]:
+        """What must never be true of a book, and is."""
+        found: dict[str, list[str]] = self._ask("invariantes")["rotas"]
+        return found
+
+    def sign_in(self, context: BrowserContext, who: str, *, factor_shown: bool = True) -> None:
+        """Give a browser the cookie of somebody who signed in on it before."""
+        _, headers = self._request("sesion", {"quien": who, "segundo_paso": factor_shown})
+        for text in headers.get_all("Set-Cookie", []):
+            for name, morsel in SimpleCookie(text).items():
+                context.add_cookies([{"name": name, "value": morsel.value, "url": self.url}])
+
+    def said(self) -> str:
+        """What our own server has printed since this was asked last."""
+        if self._log is None:
+            return ""
+        with self._log.open(errors="replace") as file:
+            file.seek(self._read)
+            news = file.read()
+            self._read = file.tell()
+        return news
+
+    def _ask(self, path: str, **body: object) -> dict[str, Any]:
+        return self._request(path, body)[0]
+
+    def _request(self, path: str, body: dict[str, object]) -> tuple[dict[str, Any], HTTPMessage]:
+        """With a body, a POST.
+
+        Raises:
+            Refused: there is no portal, or none in QA mode with this key, or it says no.
+        """
+        url = urlsplit(self.url)
+        connect = HTTPSConnection if url.scheme == "https" else HTTPConnection
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        try:
+            with closing(connect(url.netloc, timeout=TIMEOUT_SECONDS)) as connection:
+                method = "POST" if body else "GET"
+                connection.request(
+                    method, f"{url.path}/qa/{path}", json.dumps(body) if body else None, headers
+                )
+                answer = connection.getresponse()
+                told = _json(answer.read())
+        except (OSError, HTTPException) as error:
+            raise Refused(f"{self.url} no responde ({type(error).__name__}).") from None
+        if answer.status == 200 and told is not None:
+            return told, answer.headers
+        if told is not None:
+            raise Refused(str(told.get("error", told)))
+        raise Refused(
+            f"{self.url} no abre /qa/ con esa llave ({answer.status}): o ese portal no corre con"
+            " APP_QA=1, o su APP_QA_KEY es otra."
+        )
 
 
-def text_of(message: EmailMessage) -> str:
-    """What a reader without HTML sees."""
-    body = message.get_body(("plain",))
-    assert body is not None
-    content: str = body.get_content()
-    return content
+def _json(content: bytes) -> dict[str, Any] | None:
+    try:
+        told = json.loads(content)
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _people(told: list[dict[str, str]]) -> tuple[Person, ...]:
+    return tuple(Person(each["nombre"], each["correo"]) for each in told)
+
+
+@contextmanager
+def local_site(folder: Path) -> Iterator[Site]:
+    """A portal of our own on a free port, with its data in `folder`; it ends with the block."""
+    port, log = free_port(), folder / "servidor.log"
+    settings = Settings(
+        environment=Environment.DEMO,
+        data_dir=folder,
+        database_url=f"sqlite:///{folder / 'citas.db'}",
+        secret_key=secrets.token_urlsafe(48),
+        base_url=f"http://127.0.0.1:{port}",
+        mail_from="citas@alameda.example",
+        qa_key=secrets.token_urlsafe(24),
+    )
+    assert settings.qa_key is not None
+    command = [sys.executable, "-m", "flask", "--app", "app", "serve", "--port", str(port)]
+    with (
+        log.open("w") as said,
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=settings.environment_of_children(),
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        try:
+            wait_until_it_answers(port, process)
+            yield Site(settings.base_url, settings.qa_key, log=log)
+        finally:
+            process.terminate()
 
 
 def free_port() -> int:
@@ -85,82 +206,15 @@ def free_port() -> int:
         return port
 
 
-@dataclass
-class Site:
-    """The running portal, with the hands to move its time and read its mail."""
+def wait_until_it_answers(port: int, process: "subprocess.Popen[Any]") -> None:
+    """Return once the process listens there.
 
-    url: str
-    clock: SettableClock
-    mailbox: Mailbox
-    app: Flask
-    settings: Settings
-
-    def cookie(self, email: str) -> str:
-        """What a browser holds once somebody has signed in."""
-        account = Account.get(Account.email == email)
-        session = signing_in.open_session(account, Browser(), now=self.clock.now(), one_tap=True)
-        return prove.cookie(self.settings.secret_key, session.token)
-
-    def work(self) -> None:
-        """Let the worker do what is due now: deadlines, then mail."""
-        worker.tick(self.clock, self.app.extensions["mailer"], self.settings)
-
-    def plan(self) -> None:
-        """Let the planner work out what is queued."""
-        while planner.run(self.clock):
-            pass
-
-    def pass_time(self, step: timedelta) -> None:
-        """Move the clock, and let the worker do what that makes due."""
-        self.clock.advance(step)
-        self.work()
-
-
-@contextmanager
-def running(
-    folder: Path,
-    practice: Path,
-    *,
-    now: datetime = NOW,
-    prepare: Callable[[], object] = lambda: None,
-    environment: Environment = Environment.DEMO,
-) -> Iterator[Site]:
-    """A portal of its own on a free port, with `practice` loaded; it ends with the block."""
-    port = free_port()
-    mailbox = Mailbox()
-    settings = Settings(
-        environment=environment,
-        data_dir=folder,
-        database_url=f"sqlite:///{folder / 'citas.db'}",
-        secret_key="browser-" * 6,
-        base_url=f"http://127.0.0.1:{port}",
-        smtp_url=mailbox.url,
-        mail_from="citas@alameda.example",
-    )
-    clock = SettableClock(now)
-    app = create_app(settings, clock=clock)
-    db.migrate()
-    practice_file.load(practice, now=now)
-    prepare()
-    solving.warm_up()
-    server = create_server(app, host="127.0.0.1", port=port, threads=4)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    wait_until_it_answers(port)
-    try:
-        yield Site(settings.base_url, clock, mailbox, app, settings)
-    finally:
-        server.close()
-        thread.join(5)
-        mailbox.close()
-        db.database.obj.close()
-
-
-def wait_until_it_answers(port: int) -> None:
-    """Return once somebody listens there; the machine may be slow, so for up to half a minute."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
+    Raises:
+        Refused: it ended, or takes far too long.
+    """
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-    raise TimeoutError(f"nobody listens on {port}")
+    raise Refused(f"El servidor de pruebas no llegó a escuchar en el puerto {port}.")

@@ -1,10 +1,9 @@
 """The check that all browser tests rest on, shown what it is for."""
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
-from booking.web.access import public
-from e2e.conftest import listen
+from e2e.fixtures import Complaints, listen
 from e2e.site import Site
 
 pytestmark = pytest.mark.e2e
@@ -22,14 +21,16 @@ BARRED = {
 def complaints_about(browser: Browser, site: Site, content: str) -> list[str]:
     """What the browser tests would fail with if this were part of a page."""
 
-    @public
-    def page_with_it() -> str:
-        return f'<!doctype html><title>x</title><link rel="icon" href="data:,"><h1>x</h1>{content}'
+    def with_it(route: Route) -> None:
+        real = route.fetch(url=f"{site.url}/entrar")
+        policy = {"content-security-policy": real.headers["content-security-policy"]}
+        page = f'<!doctype html><title>x</title><link rel="icon" href="data:,"><h1>x</h1>{content}'
+        route.fulfill(headers=policy | {"content-type": "text/html"}, body=page)
 
-    site.app.add_url_rule("/prueba", view_func=page_with_it)
-    complaints: list[str] = []
+    complaints = Complaints()
     with browser.new_context(base_url=site.url) as context:
         page = context.new_page()
+        page.route("**/prueba", with_it)
         listen(page, complaints)
         page.goto("/prueba")
         page.evaluate("document.title")  # All that the page had to say is told by now.
@@ -48,7 +49,7 @@ def test_what_it_allows_does_not(browser: Browser, site: Site) -> None:
 
 
 def test_a_script_that_complains_or_fails_does(browser: Browser, site: Site) -> None:
-    complaints: list[str] = []
+    complaints = Complaints()
     with browser.new_context(base_url=site.url) as context:
         page = context.new_page()
         listen(page, complaints)
@@ -57,3 +58,13 @@ def test_a_script_that_complains_or_fails_does(browser: Browser, site: Site) -> 
         with page.expect_event("pageerror"):
             page.evaluate("setTimeout(() => { throw new Error('and another') })")
     assert complaints == ["a defect of ours", "and another"]
+
+
+def test_a_fault_of_the_server_does(browser: Browser, site: Site) -> None:
+    complaints = Complaints()
+    with browser.new_context(base_url=site.url) as context:
+        page = context.new_page()
+        page.route("**/entrar", lambda route: route.fulfill(status=503, body="x"))
+        listen(page, complaints)
+        page.goto("/entrar")
+    assert complaints == [f"503 GET {site.url}/entrar"]

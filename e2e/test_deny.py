@@ -2,40 +2,32 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from booking import gateway
-from booking.models import Account, Appointment, OfferedSlot
-from booking.operations import block_time
+from e2e.fixtures import SignIn
+from e2e.pages.appointments import AppointmentsPage
 from e2e.pages.deny import DenyPage
 from e2e.pages.staff import StaffPage
-from e2e.site import NOW, Site
-from tests.builders import at, request
+from e2e.site import Scene
 
 pytestmark = pytest.mark.e2e
 
-INES = "ines@alameda.example"
 
-
-@pytest.fixture
-def asked(site: Site, ana: str) -> Appointment:
-    return request(Account.get(Account.email == ana), at(5, 10))
-
-
-@pytest.fixture
-def deny(
-    open_phone: Callable[[], Page], site: Site, asked: Appointment, javascript: bool
-) -> DenyPage:
-    """The deny page of Ana's request, open on the clinician's phone."""
-    clinician = StaffPage(open_phone(), site)
-    clinician.come_back(INES)
+def open_denial(as_clinician: SignIn, javascript: bool) -> DenyPage:
+    """The deny page of the request, open on the clinician's phone."""
+    clinician = StaffPage(as_clinician())
     clinician.open_first_request()
     found = DenyPage(clinician.page, javascript=javascript)
     found.open()
     return found
+
+
+@pytest.fixture
+def deny(scenario: Callable[[str], Scene], as_clinician: SignIn, javascript: bool) -> DenyPage:
+    scenario("pendiente")
+    return open_denial(as_clinician, javascript)
 
 
 def test_every_proposal_shows_its_day_and_nothing_leaves_the_screen(deny: DenyPage) -> None:
@@ -45,7 +37,9 @@ def test_every_proposal_shows_its_day_and_nothing_leaves_the_screen(deny: DenyPa
     deny.expect_nothing_wider_than_the_phone()
 
 
-def test_a_wider_search_keeps_the_note_and_ones_own_ticks(deny: DenyPage) -> None:
+def test_a_wider_search_keeps_the_note_and_ones_own_ticks(
+    deny: DenyPage, as_client: SignIn
+) -> None:
     deny.tick_only(1)
     chosen = deny.ticked()
     deny.write_note("Con gusto le veo otro día.")
@@ -56,8 +50,10 @@ def test_a_wider_search_keeps_the_note_and_ones_own_ticks(deny: DenyPage) -> Non
     assert deny.ticked() == chosen
     deny.expect_note("Con gusto le veo otro día.")
     deny.send("Denegar y ofrecer 1 horario")
-    assert OfferedSlot.select().count() == 1
-    assert Appointment.get().note == "Con gusto le veo otro día."
+    client = AppointmentsPage(as_client())
+    client.open_card("Denegada: elija otro horario")
+    expect(client.offered()).to_have_count(1)
+    expect(client.page.get_by_text("Con gusto le veo otro día.")).to_be_visible()
 
 
 def test_a_narrower_search_proposes_only_what_fits(deny: DenyPage) -> None:
@@ -71,19 +67,10 @@ def test_a_narrower_search_proposes_only_what_fits(deny: DenyPage) -> None:
 
 
 def test_where_nothing_is_free_a_tap_on_a_count_finds_it(
-    open_phone: Callable[[], Page], site: Site, asked: Appointment, javascript: bool
+    scenario: Callable[[str], Scene], as_clinician: SignIn, javascript: bool
 ) -> None:
-    staff = Account.get(Account.email == INES)
-    assert staff.clinician_id is not None
-    for day in range(62):
-        start = at(1, 8) + timedelta(days=day)
-        end = start + timedelta(hours=7)
-        block_time(staff.clinician_id, start, end, reason="", actor=gateway.staff(staff), now=NOW)
-    clinician = StaffPage(open_phone(), site)
-    clinician.come_back(INES)
-    clinician.open_first_request()
-    deny = DenyPage(clinician.page, javascript=javascript)
-    deny.open()
+    scenario("agenda-llena")
+    deny = open_denial(as_clinician, javascript)
     expect(deny.proposals()).to_have_count(0)
     deny.write_note("Nos vemos en Norte.")
     deny.tap("En Consultorio Norte hay")

@@ -1,42 +1,32 @@
 """A clinician's first day with the second factor, and the day on which the telephone is lost."""
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pyotp
 import pytest
 from playwright.sync_api import Page
 
-from booking.settings import Environment
-from e2e.conftest import PRACTICE
+from e2e.fixtures import Clock
+from e2e.mail import Mailbox
 from e2e.pages.portal import PortalPage
 from e2e.pages.second_factor import SecondFactorPage
-from e2e.site import Site, running
+from e2e.site import Site
 
 pytestmark = pytest.mark.e2e
 
-INES = "ines@alameda.example"
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """As in production, where nobody who attends enters without a second factor."""
-    with running(tmp_path, PRACTICE, environment=Environment.PRODUCTION) as found:
-        yield found
-
 
 def test_a_clinician_activates_uses_and_loses_the_telephone(
-    open_phone: Callable[[], Page], site: Site
+    page: Page, site: Site, clock: Clock, mailbox: Mailbox
 ) -> None:
-    portal = PortalPage(open_phone(), site)
-    factor = SecondFactorPage(portal.page)
+    ines = site.scene.clinician.email
+    portal = PortalPage(page)
+    factor = SecondFactorPage(page)
 
     def code() -> str:
-        site.pass_time(timedelta(seconds=30))  # Each code is good once.
-        return app.at(site.clock.now())
+        clock.advance(timedelta(seconds=30))  # Each code is good once.
+        return app.at(clock.now())
 
-    portal.sign_in(INES)
+    portal.sign_in(ines, mailbox)
     portal.expect_title("Active la verificación en dos pasos")
     factor.expect_nothing_wider_than_the_screen()
     app = pyotp.TOTP(factor.key())
@@ -53,17 +43,17 @@ def test_a_clinician_activates_uses_and_loses_the_telephone(
     factor.expect_nothing_wider_than_the_screen()
     factor.sign_out()
 
-    portal.sign_in(INES)
+    portal.sign_in(ines, mailbox)
     portal.expect_title("Escriba el código de su aplicación")
     factor.type_code(code(), "Continuar")
     portal.expect_title("Solicitudes")
     factor.sign_out()
 
-    portal.sign_in(INES)
+    portal.sign_in(ines, mailbox)
     factor.do_without_the_telephone(kept[7].lower())
     portal.expect_title("Solicitudes")
     factor.sign_out()
 
-    portal.sign_in(INES)
+    portal.sign_in(ines, mailbox)
     factor.do_without_the_telephone(kept[7])
     factor.expect_wrong("o ya se usó")

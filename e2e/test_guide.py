@@ -6,32 +6,39 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from booking.models import Client
-from e2e.conftest import make_client
+from e2e.fixtures import Clock, SignIn
+from e2e.mail import Mailbox
 from e2e.pages.appointments import AppointmentsPage
 from e2e.pages.new_appointment import NewAppointmentPage
 from e2e.pages.portal import PortalPage
 from e2e.pages.staff import StaffPage
-from e2e.site import NOW, Site, text_of
+from e2e.site import Scene, Site
 
 pytestmark = pytest.mark.e2e
 
-INES = "ines@alameda.example"
+UNDO = timedelta(seconds=31)  # So long a mail about a decision waits, and a second more.
+ON_BOTH = pytest.mark.parametrize("screen", ["phone", "desktop"], indirect=True)
 
 
 @pytest.fixture
-def flow(page: Page) -> NewAppointmentPage:
-    return NewAppointmentPage(page)
+def client(as_client: SignIn) -> Page:
+    """The client's phone, on which she signed in before."""
+    return as_client()
 
 
 @pytest.fixture
-def appointments(page: Page) -> AppointmentsPage:
-    return AppointmentsPage(page)
+def flow(client: Page) -> NewAppointmentPage:
+    return NewAppointmentPage(client)
 
 
 @pytest.fixture
-def clinician(open_phone: Callable[[], Page], site: Site) -> StaffPage:
-    return StaffPage(open_phone(), site)
+def appointments(client: Page) -> AppointmentsPage:
+    return AppointmentsPage(client)
+
+
+@pytest.fixture
+def clinician(as_clinician: SignIn) -> StaffPage:
+    return StaffPage(as_clinician())
 
 
 def ask(
@@ -53,20 +60,17 @@ def ask(
     flow.expect_step("Solicitud enviada")
 
 
+@ON_BOTH
 def test_the_guide_from_its_first_line_to_its_last(
-    portal: PortalPage,
-    flow: NewAppointmentPage,
-    appointments: AppointmentsPage,
-    clinician: StaffPage,
-    site: Site,
-    ana: str,
+    portal: PortalPage, as_clinician: SignIn, site: Site, clock: Clock, mailbox: Mailbox
 ) -> None:
-    page = portal.page
+    page, maria, ines = portal.page, site.scene.client, site.scene.clinician
+    appointments, flow = AppointmentsPage(page), NewAppointmentPage(page)
     # 1. Vaya al Portal de clientes de su médico y haga clic en Cliente existente.
     portal.open()
     portal.choose_existing_client()
-    portal.ask_for_mail(ana)
-    portal.type_code(site.mailbox.code(ana))
+    portal.ask_for_mail(maria.email)
+    portal.type_code(mailbox.code(maria.email))
     # 2. Acceda a la pestaña Citas (puede estar ya seleccionada por defecto).
     appointments.expect_title("Citas")
     appointments.expect_tab_selected()
@@ -76,13 +80,13 @@ def test_the_guide_from_its_first_line_to_its_last(
     # 4. Elija la ubicación de su consultorio.
     flow.expect_chosen("Sesión individual")
     flow.choose_office("Consultorio Centro")
-    flow.choose_clinician("Inés Peña Ordóñez")
+    flow.choose_clinician(ines.name)
     # 5. Haga clic en la fecha y hora que desee.
-    flow.expect_chosen("Sesión individual", "Consultorio Centro", "Inés Peña Ordóñez")
+    flow.expect_chosen("Sesión individual", "Consultorio Centro", ines.name)
     flow.choose_moment("jueves, 4 de marzo", "10:00 a. m.")
     # 6. Seleccione para quién es la cita.
     flow.expect_chosen("jueves, 4 de marzo de 2027, a las 10:00 a. m.", "Consultorio Centro")
-    flow.choose_person("Ana Ruiz Peña")
+    flow.choose_person(maria.name)
     flow.send()
     # 7. Su solicitud de cita ha sido enviada a su médico; mapa y calendario.
     flow.expect_step("Solicitud enviada")
@@ -100,15 +104,14 @@ def test_the_guide_from_its_first_line_to_its_last(
     appointments.open()
     appointments.expect_card("Pendiente de confirmación", "10:00 a. m.")
     # 8. Si su solicitud es aceptada, recibirá un correo electrónico confirmando la sesión.
-    site.work()
-    assert "Nueva solicitud" in site.mailbox.latest(INES, "Nueva solicitud")["Subject"]
-    PortalPage(clinician.page, site).sign_in(INES)
+    assert mailbox.to(ines.email, "Nueva solicitud")
+    clinician = StaffPage(as_clinician())
     clinician.open_first_request()
     clinician.accept()
-    site.pass_time(timedelta(seconds=31))
-    mail = site.mailbox.latest(ana, "Su cita está confirmada")
-    assert "jueves, 4 de marzo de 2027" in " ".join(text_of(mail).split())
-    assert [part.get_filename() for part in mail.iter_attachments()] == ["cita.ics"]
+    clock.advance(UNDO)
+    mail = mailbox.latest(maria.email, "Su cita está confirmada")
+    assert "jueves, 4 de marzo de 2027" in mail.words
+    assert list(mail.files) == ["cita.ics"]
     appointments.open()
     appointments.expect_card("Confirmada", "10:00 a. m.")
     # Ver y cancelar solicitudes.
@@ -117,131 +120,97 @@ def test_the_guide_from_its_first_line_to_its_last(
     appointments.expect_status("Cancelada")
     appointments.open()
     appointments.expect_card("Cancelada", "10:00 a. m.")
-    site.work()
-    site.mailbox.latest(ana, "Su cita fue cancelada")
-    site.mailbox.latest(INES, "Una cita fue cancelada")
+    assert mailbox.to(maria.email, "Su cita fue cancelada")
+    assert mailbox.to(ines.email, "Una cita fue cancelada")
 
 
 def test_a_denial_with_offers_is_confirmed_with_one_tap(
-    portal: PortalPage,
     flow: NewAppointmentPage,
     appointments: AppointmentsPage,
     clinician: StaffPage,
     site: Site,
-    ana: str,
+    clock: Clock,
+    mailbox: Mailbox,
 ) -> None:
     # 9. Si no puede verlo en ese momento, recibirá un enlace para reprogramar.
-    portal.come_back(ana)
     ask(flow, appointments)
-    clinician.come_back(INES)
     clinician.open_first_request()
     clinician.deny(offering=3)
-    site.pass_time(timedelta(seconds=31))
-    link = site.mailbox.link(ana, "Elija otro horario")
+    clock.advance(UNDO)
+    link = mailbox.link(site.scene.client.email, "Elija otro horario")
     appointments.open()
     appointments.expect_card("Denegada: elija otro horario")
-    portal.open_link(link)
+    PortalPage(appointments.page).open_link(link)
     appointments.expect_title("Su médico le ofrece estos horarios")
     expect(appointments.offered()).to_have_count(3)
     words = appointments.take_first_offer()
-    site.work()
-    confirmed = " ".join(text_of(site.mailbox.latest(ana, "Su cita está confirmada")).split())
     day = " ".join(words.removeprefix("Sí, confirmar el ").split()).split(", a la")[0]
-    assert day in confirmed
+    assert day in mailbox.latest(site.scene.client.email, "Su cita está confirmada").words
     appointments.open()
     appointments.expect_card("Confirmada")
 
 
 def test_the_link_to_reschedule_works_in_a_browser_that_never_signed_in(
-    portal: PortalPage,
-    flow: NewAppointmentPage,
-    appointments: AppointmentsPage,
-    clinician: StaffPage,
-    open_phone: Callable[[], Page],
-    site: Site,
-    ana: str,
+    scenario: Callable[[str], Scene], new_page: Callable[[], Page], mailbox: Mailbox
 ) -> None:
-    portal.come_back(ana)
-    ask(flow, appointments)
-    clinician.come_back(INES)
-    clinician.open_first_request()
-    clinician.deny(offering=0)
-    site.pass_time(timedelta(seconds=31))
-    link = site.mailbox.link(ana, "Elija otro horario")
-    mail_app = PortalPage(open_phone(), site)
+    scene = scenario("denegada")
+    link = mailbox.link(scene.client.email, "Elija otro horario")
+    mail_app = PortalPage(new_page())
     mail_app.open_link(link)
     opened = AppointmentsPage(mail_app.page)
     opened.expect_status("Denegada")
     mail_app.page.get_by_role("link", name="Reprogramar").click()
     again = NewAppointmentPage(mail_app.page)
     again.expect_step("Elija la fecha y hora que desee")
-    again.expect_chosen("Sesión individual", "Consultorio Centro", "Inés Peña Ordóñez")
+    again.expect_chosen("Sesión individual", "Consultorio Centro", scene.clinician.name)
     # The link is good once: elsewhere it says so, and how to go on.
-    other = PortalPage(open_phone(), site)
+    other = PortalPage(new_page())
     other.page.goto(link)
     other.expect_title("Este enlace ya no sirve")
 
 
 def test_none_of_the_offers_suits(
-    portal: PortalPage,
-    flow: NewAppointmentPage,
-    appointments: AppointmentsPage,
-    clinician: StaffPage,
-    site: Site,
-    ana: str,
+    scenario: Callable[[str], Scene], as_client: SignIn, as_clinician: SignIn, mailbox: Mailbox
 ) -> None:
-    portal.come_back(ana)
-    ask(flow, appointments)
-    clinician.come_back(INES)
-    clinician.open_first_request()
-    clinician.deny(offering=2)
-    appointments.open()
+    scene = scenario("ofertas-vigentes")
+    appointments = AppointmentsPage(as_client())
     appointments.open_card("Denegada: elija otro horario")
     appointments.decline_offers("Después de las 6 de la tarde.")
     appointments.expect_status("Denegada")
-    site.work()
-    site.mailbox.latest(INES, "Ninguno de los horarios")
-    clinician.page.goto(clinician.page.url.split("?")[0])
-    expect(clinician.page.get_by_text("Después de las 6 de la tarde.")).to_be_visible()
+    assert mailbox.to(scene.clinician.email, "Ninguno de los horarios")
+    clinician = as_clinician()
+    clinician.goto(f"/solicitudes/{scene.appointments[0]}")
+    expect(clinician.get_by_text("Después de las 6 de la tarde.")).to_be_visible()
 
 
 def test_too_late_to_cancel_means_a_telephone_call(
-    portal: PortalPage,
-    flow: NewAppointmentPage,
-    appointments: AppointmentsPage,
-    clinician: StaffPage,
-    site: Site,
-    ana: str,
+    scenario: Callable[[str], Scene], as_client: SignIn
 ) -> None:
-    portal.come_back(ana)
-    ask(flow, appointments)
-    clinician.come_back(INES)
-    clinician.open_first_request()
-    clinician.accept()
-    site.pass_time(timedelta(days=2, hours=2))
-    site.mailbox.latest(ana, "Recordatorio de su cita")
-    appointments.open()
+    scenario("fuera-de-plazo")
+    appointments = AppointmentsPage(as_client())
     appointments.cancel_session("Confirmada")
     appointments.expect_to_be_told_to_call()
     appointments.keep()
     appointments.expect_status("Su cita está confirmada")
 
 
-def test_rescheduling_keeps_the_old_time_until_the_new_one_is_confirmed(
-    portal: PortalPage,
-    flow: NewAppointmentPage,
-    appointments: AppointmentsPage,
-    clinician: StaffPage,
-    site: Site,
-    ana: str,
+def test_a_reminder_comes_a_day_before(
+    scenario: Callable[[str], Scene], clock: Clock, mailbox: Mailbox
 ) -> None:
-    portal.come_back(ana)
-    ask(flow, appointments)
-    clinician.come_back(INES)
-    clinician.open_first_request()
-    clinician.accept()
+    maria = scenario("confirmada").client
+    clock.advance(timedelta(days=2))
+    assert mailbox.to(maria.email, "Recordatorio de su cita") == []
+    clock.advance(timedelta(hours=2))
+    assert mailbox.to(maria.email, "Recordatorio de su cita")
+
+
+def test_rescheduling_keeps_the_old_time_until_the_new_one_is_confirmed(
+    scenario: Callable[[str], Scene], as_client: SignIn, as_clinician: SignIn, clock: Clock
+) -> None:
+    scenario("confirmada")
+    appointments = AppointmentsPage(as_client())
+    flow = NewAppointmentPage(appointments.page)
     # 10:00 → 10:30 with the same clinician overlaps with itself, and must work.
-    appointments.open()
     appointments.reschedule("Confirmada")
     flow.choose_moment("jueves, 4 de marzo", "10:30 a. m.")
     flow.send()
@@ -249,9 +218,10 @@ def test_rescheduling_keeps_the_old_time_until_the_new_one_is_confirmed(
     appointments.open()
     appointments.expect_card("Confirmada", "10:00 a. m.")
     appointments.expect_card("Pendiente de confirmación", "10:30 a. m.")
+    clinician = StaffPage(as_clinician())
     clinician.open_first_request()
     clinician.accept()
-    site.pass_time(timedelta(seconds=31))
+    clock.advance(UNDO)
     appointments.open()
     appointments.expect_card("Confirmada", "10:30 a. m.")
     expect(appointments.card("Confirmada", "10:00 a. m.")).to_have_count(0)
@@ -262,27 +232,21 @@ def test_rescheduling_keeps_the_old_time_until_the_new_one_is_confirmed(
 
 
 def test_a_slot_that_was_taken_meanwhile_costs_nothing_else(
-    portal: PortalPage,
-    flow: NewAppointmentPage,
-    appointments: AppointmentsPage,
-    open_phone: Callable[[], Page],
-    site: Site,
-    ana: str,
+    scenario: Callable[[str], Scene], as_client: SignIn
 ) -> None:
-    portal.come_back(ana)
-    appointments.start_request()
+    maria, bruno = scenario("dos-clientes").clients
+    page, other = as_client(maria.email), as_client(bruno.email)
+    flow = NewAppointmentPage(page)
+    AppointmentsPage(page).start_request()
     flow.choose_service("Sesión individual")
     flow.choose_office("Consultorio Centro")
     flow.choose_clinician("Inés Peña Ordóñez")
     flow.choose_moment("jueves, 4 de marzo", "10:00 a. m.")
     # Somebody else is faster.
-    bruno = make_client("Bruno Díaz Muñoz", "bruno@example.com")
-    other = PortalPage(open_phone(), site)
-    other.come_back(bruno)
-    ask(NewAppointmentPage(other.page), AppointmentsPage(other.page))
+    ask(NewAppointmentPage(other), AppointmentsPage(other))
     flow.send()
     flow.expect_step("Elija la fecha y hora que desee")
-    expect(portal.page.get_by_role("alert")).to_contain_text("Lo demás que eligió sigue aquí")
+    expect(page.get_by_role("alert")).to_contain_text("Lo demás que eligió sigue aquí")
     flow.expect_chosen("Sesión individual", "Consultorio Centro", "Inés Peña Ordóñez")
     flow.expect_no_time("jueves, 4 de marzo", "10:00 a. m.")
     flow.choose_moment("jueves, 4 de marzo", "11:15 a. m.")
@@ -290,13 +254,12 @@ def test_a_slot_that_was_taken_meanwhile_costs_nothing_else(
     flow.expect_step("Solicitud enviada")
 
 
-def test_a_new_client_whom_nobody_knows(
-    portal: PortalPage, flow: NewAppointmentPage, appointments: AppointmentsPage, site: Site
-) -> None:
+def test_a_new_client_whom_nobody_knows(portal: PortalPage, mailbox: Mailbox) -> None:
     portal.open()
     portal.choose_new_client()
     portal.register(name="Sofía Nuñez Ávila", email="sofia@example.com", phone="+52 55 1234 5678")
-    portal.type_code(site.mailbox.code("sofia@example.com"))
+    portal.type_code(mailbox.code("sofia@example.com"))
+    appointments, flow = AppointmentsPage(portal.page), NewAppointmentPage(portal.page)
     appointments.expect_title("Citas")
     appointments.start_request()
     flow.choose_service("Primera visita")  # Only for those who have never come.
@@ -304,15 +267,14 @@ def test_a_new_client_whom_nobody_knows(
 
 
 def test_a_new_client_of_the_portal_whom_the_practice_knows(
-    portal: PortalPage, appointments: AppointmentsPage, site: Site
+    scenario: Callable[[str], Scene], portal: PortalPage, mailbox: Mailbox
 ) -> None:
-    Client.create(
-        name="Rosa Ibáñez Luna", email="rosa@example.com", created_at=NOW, known_since=NOW
-    )
+    scenario("conocida-sin-cuenta")
     portal.open()
     portal.choose_new_client()
     portal.register(name="Rosa I.", email="rosa@example.com", phone="55 1234 5678")
-    portal.open_link(site.mailbox.link("rosa@example.com"))
+    portal.open_link(mailbox.link("rosa@example.com"))
+    appointments = AppointmentsPage(portal.page)
     appointments.expect_title("Citas")
     appointments.start_request()
     expect(appointments.page.get_by_role("link", name="Sesión individual")).to_be_visible()
@@ -320,9 +282,8 @@ def test_a_new_client_of_the_portal_whom_the_practice_knows(
 
 
 def test_a_child_is_added_on_the_way(
-    portal: PortalPage, flow: NewAppointmentPage, appointments: AppointmentsPage, ana: str
+    flow: NewAppointmentPage, appointments: AppointmentsPage
 ) -> None:
-    portal.come_back(ana)
     appointments.start_request()
     flow.choose_service("Sesión infantil")
     flow.choose_moment("jueves, 4 de marzo", "9:00 a. m.")

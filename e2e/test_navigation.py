@@ -1,11 +1,9 @@
 """What a quick thumb does: the last page that was asked for is the one that is shown."""
 
-from collections.abc import Callable
-
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
-from e2e.pages.staff import StaffPage
+from e2e.fixtures import SignIn
 from e2e.pages.times import TimesPage
 from e2e.site import Site
 
@@ -13,11 +11,8 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("javascript", [True], ids=["with-javascript"])
-def test_a_second_tap_abandons_the_page_of_the_first(
-    open_phone: Callable[[], Page], site: Site
-) -> None:
-    phone = open_phone()
-    StaffPage(phone, site).come_back("ines@alameda.example")
+def test_a_second_tap_abandons_the_page_of_the_first(as_clinician: SignIn, site: Site) -> None:
+    phone = as_clinician()
     phone.goto("/agenda")
     slow: list[Route] = []
     phone.route("**/agenda/horas?dia=2027-03-04*", lambda route: slow.append(route))  # No answer.

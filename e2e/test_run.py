@@ -29,7 +29,7 @@ def running(data: Path) -> Iterator[tuple[int, str]]:
             if "Ctrl+C" in line:
                 break
         try:
-            wait_until_it_answers(port)
+            wait_until_it_answers(port, process)
             yield port, "".join(printed)
         finally:
             process.terminate()

@@ -1,33 +1,25 @@
 """Why is a time not offered? The clinician asks the agenda; the client, an empty search."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from booking import gateway
-from booking.models import Account
-from booking.operations import block_time
+from e2e.fixtures import SignIn
 from e2e.pages.appointments import AppointmentsPage
 from e2e.pages.new_appointment import NewAppointmentPage
-from e2e.pages.portal import PortalPage
 from e2e.pages.staff import StaffPage
 from e2e.pages.times import TimesPage
-from e2e.site import NOW, Site
-from tests.builders import at, request
+from e2e.site import Scene
 
 pytestmark = pytest.mark.e2e
 
-INES = "ines@alameda.example"
-
 
 def test_the_clinician_taps_a_time_and_reads_why_it_is_not_offered(
-    open_phone: Callable[[], Page], site: Site, ana: str
+    scenario: Callable[[str], Scene], as_clinician: SignIn
 ) -> None:
-    request(Account.get(Account.email == ana), at(5, 10))
-    phone = open_phone()
-    StaffPage(phone, site).come_back(INES)
+    scenario("pendiente")
+    phone = as_clinician()
     times = TimesPage(phone)
     times.open_from_week("viernes, 5 de marzo")
     times.choose_service("Sesión individual")
@@ -44,11 +36,9 @@ def test_the_clinician_taps_a_time_and_reads_why_it_is_not_offered(
 
 
 def test_the_selectors_of_a_manager_lie_beside_or_below_each_other_on_a_narrow_phone(
-    open_phone: Callable[[], Page], site: Site
+    as_manager: SignIn,
 ) -> None:
-    phone = open_phone()
-    phone.set_viewport_size({"width": 360, "height": 740})
-    StaffPage(phone, site).come_back("gestion@alameda.example")
+    phone = as_manager()
     phone.goto("/agenda/horas?dia=2027-03-05")
     first, second = (
         phone.get_by_label(label).bounding_box() for label in ("Profesional", "Servicio")
@@ -61,12 +51,11 @@ def test_the_selectors_of_a_manager_lie_beside_or_below_each_other_on_a_narrow_p
 
 
 def test_from_a_request_its_own_time_is_seen_as_its_client_would_get_it(
-    open_phone: Callable[[], Page], site: Site, ana: str
+    scenario: Callable[[str], Scene], as_clinician: SignIn
 ) -> None:
-    request(Account.get(Account.email == ana), at(5, 10))
-    phone = open_phone()
-    clinician = StaffPage(phone, site)
-    clinician.come_back(INES)
+    client = scenario("pendiente").client
+    phone = as_clinician()
+    clinician = StaffPage(phone)
     clinician.open_first_request()
     phone.get_by_role("link", name="Qué se ofrece ese día, y por qué").click()
     times = TimesPage(phone)
@@ -74,30 +63,18 @@ def test_from_a_request_its_own_time_is_seen_as_its_client_would_get_it(
     times.tap("10:00 a. m.")
     times.expect_told("✓ Se ofrece a los clientes.")
     phone.get_by_role("link", name="Volver a la solicitud").click()
-    expect(phone.get_by_role("heading", level=1)).to_have_text("Solicitud de Ana Ruiz Peña")
+    expect(phone.get_by_role("heading", level=1)).to_have_text(f"Solicitud de {client.name}")
 
 
 def test_a_client_whose_search_is_empty_reads_what_to_change(
-    portal: PortalPage, page: Page, ana: str
+    scenario: Callable[[str], Scene], as_client: SignIn
 ) -> None:
-    staff = Account.get(Account.email == INES)
-    assert staff.clinician_id is not None
-    for day in range(62):
-        start = at(1, 8) + timedelta(days=day)
-        block_time(
-            staff.clinician_id,
-            start,
-            start + timedelta(hours=7),
-            reason="",
-            actor=gateway.staff(staff),
-            now=NOW,
-        )
-    portal.come_back(ana)
+    scenario("agenda-llena")
+    page = as_client()
     AppointmentsPage(page).start_request()
     flow = NewAppointmentPage(page)
     flow.choose_service("Sesión individual")
     flow.choose_office("Consultorio Centro")
-    flow.choose_clinician("Inés Peña Ordóñez")
     flow.expect_nothing_free()
     flow.change_search("En Consultorio Norte hay")
     flow.expect_chosen("Sesión individual", "Consultorio Norte", "Inés Peña Ordóñez")

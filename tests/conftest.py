@@ -19,7 +19,7 @@ from booking.settings import Environment, Settings
 from tests.books import Books, PostgresqlBooks, SqliteBooks
 from tests.builders import NOW, confirmed_session
 
-PRACTICE = Path(__file__).parent / "practice.toml"
+PRACTICE = Path(__file__).parents[1] / "booking" / "qa" / "alameda.toml"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -121,20 +121,21 @@ def mailer() -> MemoryMailer:
 
 
 class Portals:
-    """One application for each environment: to compile one's addresses takes longer than a test.
+    """One application for each set of views: to compile its addresses takes longer than a test.
 
     What an application keeps of the book that it serves is in its extensions alone.
     """
 
     def __init__(self) -> None:
-        self._made: dict[Environment, Flask] = {}
+        self._made: dict[tuple[Environment, bool], Flask] = {}
 
     def serving(self, settings: Settings, clock: Clock, mailer: Mailer) -> Flask:
-        if settings.environment not in self._made:
-            self._made[settings.environment] = create_app(settings)
-            self._made[settings.environment].testing = True
+        views = (settings.environment, settings.qa)
+        if views not in self._made:
+            self._made[views] = create_app(settings)
+            self._made[views].testing = True
         database.connect(settings)
-        application = self._made[settings.environment]
+        application = self._made[views]
         application.extensions |= {"settings": settings, "clock": clock, "mailer": mailer}
         application.extensions.pop("level_seen", None)
         return application

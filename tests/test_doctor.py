@@ -20,6 +20,7 @@ from booking.models import (
     Occupancy,
     OutboxMessage,
 )
+from booking.settings import Environment
 from tests.books import settings_in
 from tests.builders import NOW, at, request
 from tests.conftest import PRACTICE
@@ -323,12 +324,15 @@ def test_a_copy_made_by_hand_counts_as_well(flask, look, confirmed):
 
 
 @pytest.mark.sqlite
-def test_nights_without_any_copy_are_wrong(look, clock, confirmed):
-    OutboxMessage.update(state="sent", sent_at=NOW).execute()
-    clock.advance(timedelta(days=2))
-    assert not_fine(look()) == set()  # A remark until then.
-    clock.advance(timedelta(days=1))
-    assert not_fine(look()) == {("I14", "mal")}
+def test_nights_without_any_copy_are_wrong_except_in_the_demonstration(settings, confirmed):
+    def said(environment: Environment, days: int) -> list[Verdict]:
+        book = replace(settings, environment=environment)
+        found = doctor.examine(book, now=NOW + timedelta(days=days))
+        return [f.verdict for f in found if f.check == "I14"]
+
+    assert said(Environment.PRODUCTION, 2) == [Verdict.REMARK]
+    assert said(Environment.PRODUCTION, 3) == [Verdict.WRONG]
+    assert said(Environment.DEMO, 3) == [Verdict.REMARK]
 
 
 @pytest.mark.postgresql

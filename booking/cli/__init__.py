@@ -22,10 +22,11 @@ from booking.cli.history import history
 from booking.cli.person import person
 from booking.cli.refusals import Refusal
 from booking.cli.simulate import simulate
-from booking.clock import Clock
-from booking.mailer import Mailer
+from booking.clock import Clock, SettableClock
+from booking.mailer import FolderMailer, Mailer
 from booking.models import Appointment, Practice
 from booking.practice_file import PracticeFileError
+from booking.qa import book as qa_book
 from booking.settings import Settings
 
 THREADS = 8
@@ -133,7 +134,17 @@ def run_demo(port: int) -> None:
 @with_appcontext
 def serve(port: int, host: str, workers: int | None) -> None:
     """Serve the portal: in one process with the worker beside it, or in several without it."""
+    clock, mailer, settings = _pieces()
+    if settings.qa and workers is not None:
+        raise click.ClickException(
+            "Con APP_QA=1 el reloj vive en un solo proceso: quite --workers."
+        )
     _refuse_address(host, port)
+    _migrate()
+    if settings.qa and Practice.get_or_none() is None:
+        assert isinstance(clock, SettableClock)
+        assert isinstance(mailer, FolderMailer)
+        qa_book.open_at(qa_book.FIRST, clock, mailer, settings)
     _need_practice()
     _serve(port, host, workers)
 
@@ -142,9 +153,13 @@ def serve(port: int, host: str, workers: int | None) -> None:
 @with_appcontext
 def work() -> None:
     """The worker as its own process."""
+    clock, mailer, settings = _pieces()
+    if settings.qa:
+        raise click.ClickException(
+            "Con APP_QA=1 no hay trabajador aparte: cada ronda se pide al servidor."
+        )
     _need_practice()
     stop = threading.Event()
-    clock, mailer, settings = _pieces()
     for number in (signal.SIGTERM, signal.SIGINT):  # What is under way is finished first.
         signal.signal(number, lambda *_: stop.set())
     planner.start(clock, stop)
@@ -215,8 +230,10 @@ def _serve(port: int, host: str = HOST, workers: int | None = None) -> None:
 def _serve_alone(port: int, host: str) -> None:
     solving.warm_up()
     clock, mailer, settings = _pieces()
-    stop = worker.start(clock, mailer, settings)
-    planner.start(clock, stop)
+    stop = threading.Event()
+    if not settings.qa:  # There, nothing happens by itself.
+        worker.start(clock, mailer, settings, stop)
+        planner.start(clock, stop)
     HTTPChannel.error_task_class = Refusal
     try:
         waitress.serve(

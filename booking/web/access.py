@@ -1,5 +1,6 @@
 """Who may see what: a view declares its audience and what it is about; sessions are rows."""
 
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -17,6 +18,7 @@ from booking.operations import second_factor, signing_in
 from booking.operations.signing_in import SignedIn
 
 View = TypeVar("View", bound=Callable[..., Any])
+QA = "/qa/"
 
 
 class For(StrEnum):
@@ -28,6 +30,7 @@ class For(StrEnum):
     STAFF = "staff"  # Clinicians and managers; to all others there is no such page.
     MANAGER = "manager"  # Not even to other staff is there such a page.
     DEMO = "demo"  # Anybody, but registered in the demo only.
+    QA = "qa"  # Whoever shows the key; registered in QA mode only.
 
 
 class Tie(StrEnum):
@@ -115,6 +118,7 @@ for_client = _declare(For.CLIENT)
 for_staff = _declare(For.STAFF)
 for_manager = _declare(For.MANAGER)
 for_demo = _declare(For.DEMO)
+for_qa = _declare(For.QA)
 
 
 def of(*things: Thing) -> Callable[[View], View]:
@@ -181,9 +185,11 @@ def load_user(token: str) -> User | None:
 
 
 def _guard() -> ResponseReturnValue | None:
+    if request.path.startswith(QA) and not shows_qa_key():
+        abort(404)  # Whatever the method: without the key there is nothing here.
     view = current_app.view_functions.get(request.endpoint or "")
     audience = getattr(view, "audience", For.PUBLIC)  # No view: the 404 is anybody's.
-    if audience in (For.PUBLIC, For.DEMO):
+    if audience in (For.PUBLIC, For.DEMO, For.QA):
         return None
     if not current_user.is_authenticated:
         return redirect(url_for("portal.sign_in", sig=return_path()), 303)
@@ -200,6 +206,13 @@ def _guard() -> ResponseReturnValue | None:
     if getattr(view, "newly_in", False) and not account().staff and not is_newly_in():
         return redirect(url_for("portal.sign_in", sig=return_path()), 303)
     return None
+
+
+def shows_qa_key() -> bool:
+    """Whether the key of QA mode comes along, in a header that no foreign page can send."""
+    key = current_app.extensions["settings"].qa_key
+    shown = request.headers.get("Authorization", "")
+    return key is not None and hmac.compare_digest(shown.encode(), f"Bearer {key}".encode())
 
 
 def is_newly_in() -> bool:

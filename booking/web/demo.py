@@ -4,6 +4,7 @@ from email.message import EmailMessage
 
 from flask import Blueprint, Response, abort, current_app, request, url_for
 from flask.typing import ResponseReturnValue
+from peewee import DoesNotExist
 
 from booking import demo
 from booking.mailer import FolderMailer
@@ -21,7 +22,10 @@ bp = Blueprint("demo", __name__)
 @of(PERSONA)
 def enter(who: str) -> ResponseReturnValue:
     """One tap signs in as somebody of the demo practice."""
-    client, clinician = demo.people()
+    try:
+        client, clinician = demo.people()
+    except DoesNotExist:
+        abort(404)  # This book was not filled for a demonstration.
     account = client if who == "cliente" else clinician
     if request.method == "POST":
         access.enter(signing_in.open_session(account, devices.browser(), now=now(), one_tap=True))

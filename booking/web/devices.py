@@ -33,7 +33,7 @@ def browser(*, cookie: str = "") -> Browser:
         cookie=cookie,
         device=kept(REMEMBERED_AS),
         name=_name(request.user_agent.string),
-        demo=settings().demo,
+        demo=settings().demo and not settings().qa,  # What QA looks at is as in production.
     )
 
 

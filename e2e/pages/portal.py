@@ -2,14 +2,14 @@
 
 from playwright.sync_api import Page, expect
 
-from e2e.site import Site
+from e2e.mail import Mailbox
 
 
 class PortalPage:
     """«Portal de clientes», in the guide's words."""
 
-    def __init__(self, page: Page, site: Site) -> None:
-        self.page, self.site = page, site
+    def __init__(self, page: Page) -> None:
+        self.page = page
 
     def open(self) -> None:
         self.page.goto("/")
@@ -32,7 +32,6 @@ class PortalPage:
         self.page.get_by_label("Correo electrónico").fill(email)
         self.page.get_by_role("button", name="Enviarme el correo").click()
         self.expect_title("Revise su correo")
-        self.site.work()
 
     def type_code(self, code: str) -> None:
         self.page.get_by_label("Código de 6 dígitos").fill(code)
@@ -45,19 +44,12 @@ class PortalPage:
         if enter.is_visible():
             enter.click()
 
-    def sign_in(self, email: str) -> None:
+    def sign_in(self, email: str, mailbox: Mailbox) -> None:
         """The guide's first step, whole: choose, ask for the mail, type its code."""
         self.open()
         self.choose_existing_client()
         self.ask_for_mail(email)
-        self.type_code(self.site.mailbox.code(email))
-
-    def come_back(self, email: str) -> None:
-        """Open the portal as somebody who signed in on this phone before."""
-        self.page.context.add_cookies(
-            [{"name": "citas", "value": self.site.cookie(email), "url": self.site.url}]
-        )
-        self.page.goto("/")
+        self.type_code(mailbox.code(email))
 
     def register(self, *, name: str, email: str, phone: str) -> None:
         self.page.get_by_label("Nombre y apellidos", exact=True).fill(name)
@@ -67,4 +59,3 @@ class PortalPage:
         self.page.get_by_label("Acepto que").check()
         self.page.get_by_role("button", name="Registrarme").click()
         self.expect_title("Revise su correo")
-        self.site.work()

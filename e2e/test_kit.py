@@ -1,0 +1,266 @@
+"""The kit itself: one clock, mail taken apart, bad networks, and one sentence for each misuse."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Error, Page
+
+from e2e import fixtures
+from e2e.fixtures import Clock, SignIn
+from e2e.mail import Mailbox
+from e2e.network import PROFILES
+from e2e.pages.appointments import AppointmentsPage
+from e2e.pages.new_appointment import NewAppointmentPage
+from e2e.pages.portal import PortalPage
+from e2e.site import ROOT, Scene, Site, local_site
+
+pytestmark = pytest.mark.e2e
+
+Network = Callable[[Page, str], None]
+WITH_JAVASCRIPT = pytest.mark.parametrize(
+    "javascript", [True], ids=["with-javascript"], indirect=True
+)
+WITHOUT_JAVASCRIPT = pytest.mark.parametrize(
+    "javascript", [False], ids=["without-javascript"], indirect=True
+)
+
+
+# The clock.
+
+
+@WITH_JAVASCRIPT
+def test_an_open_page_reads_the_portals_clock(
+    scenario: Callable[[str], Scene], as_client: SignIn, clock: Clock
+) -> None:
+    page = as_client()
+    for move in (
+        lambda: None,
+        lambda: clock.advance(timedelta(days=40, seconds=3)),
+        lambda: scenario("cambio-de-hora"),
+    ):
+        move()
+        assert page.evaluate("Date.now()") == clock.now().timestamp() * 1000
+
+
+@WITHOUT_JAVASCRIPT
+def test_what_time_alone_does_is_done_when_the_clock_is_moved(
+    scenario: Callable[[str], Scene], as_client: SignIn, clock: Clock
+) -> None:
+    scenario("ofertas-por-vencer")
+    appointments = AppointmentsPage(as_client())
+    appointments.expect_card("Denegada: elija otro horario")
+    clock.advance(timedelta(hours=1))
+    appointments.open()
+    appointments.expect_card("Denegada")
+
+
+# Mail.
+
+
+def test_a_mail_is_taken_apart(scenario: Callable[[str], Scene], mailbox: Mailbox) -> None:
+    maria = scenario("confirmada").client
+    mail = mailbox.latest(maria.email, "Su cita está confirmada")
+    assert mail.to == maria.email
+    assert "jueves, 4 de marzo de 2027" in mail.words
+    assert mail.html.startswith("<!doctype html>")
+    assert mail.ics.startswith("BEGIN:VCALENDAR")
+    assert mail.link in mail.links
+    with pytest.raises(AssertionError, match="has no code"):
+        mail.code  # noqa: B018
+    with pytest.raises(AssertionError, match=r"no mail to .* about «Felicidades», but \[\("):
+        mailbox.latest(maria.email, "Felicidades")
+
+
+# People.
+
+
+@WITHOUT_JAVASCRIPT
+def test_everybody_is_let_in_at_their_own_first_page(
+    scenario: Callable[[str], Scene],
+    as_client: SignIn,
+    as_clinician: SignIn,
+    as_manager: SignIn,
+) -> None:
+    _, bruno, _ = scenario("ausencia").clients
+    for page, title in (
+        (as_client(), "Citas"),
+        (as_client(bruno.name), "Citas"),
+        (as_clinician(), "Solicitudes"),
+        (as_clinician(factor_shown=False), "Active la verificación en dos pasos"),
+        (as_manager(), "Solicitudes"),
+    ):
+        PortalPage(page).expect_title(title)
+
+
+# Networks.
+
+
+@pytest.fixture
+def flow(as_client: SignIn) -> NewAppointmentPage:
+    """A request that only has to be sent."""
+    found = NewAppointmentPage(as_client())
+    AppointmentsPage(found.page).start_request()
+    found.choose_service("Sesión individual")
+    found.choose_office("Consultorio Centro")
+    found.choose_clinician("Inés Peña Ordóñez")
+    found.choose_moment("jueves, 4 de marzo", "10:00 a. m.")
+    found.expect_step("¿Para quién es la cita?")
+    return found
+
+
+@WITHOUT_JAVASCRIPT
+def test_a_reply_that_is_lost_is_lost_after_the_portal_has_done_it(
+    flow: NewAppointmentPage, network: Network
+) -> None:
+    page = flow.page
+    network(page, "lossy")
+    with page.expect_event("requestfailed") as lost:
+        flow.send()
+    assert lost.value.method == "POST"
+    appointments = AppointmentsPage(page)
+    appointments.open()
+    appointments.expect_card("Pendiente de confirmación", "10:00 a. m.")
+
+
+@WITH_JAVASCRIPT
+def test_whoever_taps_again_after_a_lost_reply_has_asked_once(
+    flow: NewAppointmentPage, network: Network
+) -> None:
+    page = flow.page
+    network(page, "lossy")
+    with page.expect_event("requestfailed"):
+        flow.send()
+    flow.send()
+    flow.expect_step("Solicitud enviada")
+    appointments = AppointmentsPage(page)
+    appointments.open()
+    appointments.expect_card("Pendiente de confirmación", "10:00 a. m.")
+
+
+@WITHOUT_JAVASCRIPT
+def test_a_slow_network_is_slow_and_a_missing_one_is_missing(
+    as_client: SignIn, network: Network
+) -> None:
+    page = as_client()
+    arrived = "performance.getEntriesByType('navigation')[0].responseEnd"
+    for name in ("2g", "slow3g"):
+        network(page, name)
+        page.goto("/citas")
+        assert page.evaluate(arrived) >= PROFILES[name].round_trip_ms
+    network(page, "offline")
+    with pytest.raises(Error, match="ERR_INTERNET_DISCONNECTED"):
+        page.goto("/citas")
+    network(page, "normal")
+    page.goto("/citas")
+
+
+# How it is used from the command line, and misused.
+
+
+def pytest_says(*arguments: str, **environ: str) -> tuple[int, str]:
+    """Run the plugin as somebody who writes tests elsewhere; code, and what was printed."""
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("APP_", "PYTEST_"))}
+    told = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "pyproject.toml",
+         "--rootdir", str(ROOT), *arguments],
+        cwd=ROOT,
+        env=kept | environ,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    return told.returncode, told.stdout + told.stderr
+
+
+FAILING = """
+def test_unknown_scenario(scenario):
+    scenario("pendientes")
+
+def test_unknown_person(as_client):
+    as_client("Nadie")
+
+def test_unknown_network(network, page):
+    network(page, "5g")
+"""
+
+
+def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(tmp_path: Path) -> None:
+    mine, kept = tmp_path / "test_mine.py", tmp_path / "kept"
+    mine.write_text(FAILING)
+    code, said = pytest_says(
+        "-p", "e2e.plugin", "--javascript", "off", "--output", str(kept), str(mine)
+    )
+    assert code == 1, said
+    assert "No hay ningún escenario «pendientes». Los que hay: vacio, " in said
+    assert "Nadie se llama «Nadie» en este escenario. Están: " in said
+    assert "No hay ninguna red «5g». Las que hay: normal, slow3g, 2g, offline, lossy." in said
+    assert "Traceback" not in said
+    assert "raise " not in said
+    pictures, traces = sorted(kept.rglob("*.png")), sorted(kept.rglob("trace.zip"))
+    assert (len(pictures), len(traces)) == (2, 2)  # The first failed before there was a page.
+    for trace in traces:
+        assert f"playwright show-trace {trace}" in said
+    assert "python -m pytest" in said
+
+
+NOBODY = ["--base-url", "http://127.0.0.1:9"]
+MISUSES = {
+    "no address": (["--base-url", "nada"], {}, "debe ser una dirección"),
+    "no key": (NOBODY, {}, "Falta la llave de http://127.0.0.1:9"),
+    "no answer": ([*NOBODY, "--qa-key", "k"], {}, "http://127.0.0.1:9 no responde"),
+    "in parallel": ([*NOBODY, "-n", "2"], {"APP_QA_KEY": "k"}, "quite -n"),
+    "a wrong browser": ([], {"CHROMIUM": "/nada"}, "CHROMIUM dice «/nada»"),
+    "no browser": (
+        [],
+        {"CHROMIUM": "", "PATH": "/nada", "HOME": "/nada"},
+        "No hay ningún Chromium",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "environ", "words"), MISUSES.values(), ids=MISUSES)
+def test_what_cannot_work_is_said_in_one_sentence_before_anything_starts(
+    arguments: list[str], environ: dict[str, str], words: str
+) -> None:
+    code, said = pytest_says(*arguments, "e2e/test_guide.py", **environ)
+    (line,) = [line for line in said.splitlines() if line.strip()]
+    assert line.startswith("ERROR: ")
+    assert words in line
+    assert code == pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[Site]:
+    """A portal in QA mode that somebody else runs."""
+    with local_site(tmp_path) as found:
+        yield found
+
+
+def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(there: Site) -> None:
+    journey = "test_too_late_to_cancel_means_a_telephone_call"
+    where = ("--base-url", there.url, "--javascript", "off", "-k", journey, "e2e/test_guide.py")
+    code, said = pytest_says(*where, APP_QA_KEY=there.key)
+    assert code == 0, said
+    assert "1 passed" in said
+    assert there.now() == there.load("fuera-de-plazo").now
+    code, said = pytest_says(*where, APP_QA_KEY=f"{there.key}x")
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "no abre /qa/ con esa llave (404)" in said
+
+
+# The guide.
+
+NOT_FOR_TESTS = {"server", "base_url", "browser_type_launch_args", "browser_context_args"}
+
+
+def test_every_fixture_and_every_network_is_in_the_guide() -> None:
+    guide = (ROOT / "docs" / "qa.md").read_text()
+    told = {word for row in re.findall(r"^\| (`.*?`) \|", guide, re.M) for word in row.split("`")}
+    own = {name for name, it in vars(fixtures).items() if type(it) is type(fixtures.site)}
+    assert own - NOT_FOR_TESTS <= told
+    assert set(PROFILES) <= told
