@@ -38,6 +38,7 @@ def create_app(
     """The portal as a WSGI application; settings that must not run end it with a reason."""
     try:
         settings = settings or Settings.from_env()
+        settings.make_data_dir()
     except InvalidSettings as invalid:
         raise SystemExit(str(invalid)) from None
     app = Flask(__name__, static_folder=None)  # Ours have their digest in the address.

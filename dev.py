@@ -233,7 +233,7 @@ def pytest(folder: str, *arguments: str, env: Mapping[str, str] | None = None) -
 
 def read_counts(report: Path) -> str:
     if not report.exists():
-        return "pytest no llegó a empezar"
+        raise Trouble("pytest no llegó a empezar")
     suites = list(ElementTree.parse(report).iter("testsuite"))  # noqa: S314 - pytest wrote it.
     kinds = ("tests", "failures", "errors", "skipped")
     total, failures, errors, skipped = (sum(int(s.get(kind, 0)) for s in suites) for kind in kinds)
@@ -275,6 +275,9 @@ def run(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
+    if {"-h", "--help"} & {*arguments}:
+        say(f"Uso: python3 dev.py test {VERBS['test'][1]}")
+        return 0
     prepare()
     chosen = [argument for argument in arguments if argument != "--long"]
     if "--long" in arguments:
@@ -338,7 +341,11 @@ def lock(arguments: list[str]) -> int:
     return compile_lock(RUNTIME.name) or compile_lock(DEVELOPMENT.name, "--group", "dev", *same)
 
 
-def setup(_arguments: list[str]) -> int:
+def setup(arguments: list[str]) -> int:
+    if arguments == ["--production"]:
+        prepare(RUNTIME)
+        say("Todo listo en .venv para servir el portal.")
+        return 0
     prepare()
     browser = with_browser().get("CHROMIUM", "el de Playwright")
     say(f"Todo listo en .venv; navegador: {browser}")
@@ -354,7 +361,10 @@ VERBS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "shots": (shots, "retrata las pantallas"),
     "i18n": (i18n, "recoge los textos y pone al día los catálogos"),
     "lock": (lock, "[--upgrade]: rehace los dos archivos de versiones fijas"),
-    "setup": (setup, "prepara .venv, los catálogos y el navegador, y nada más"),
+    "setup": (
+        setup,
+        "[--production]: prepara .venv y los catálogos; sin eso, también el navegador",
+    ),
 }
 
 

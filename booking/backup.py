@@ -15,19 +15,21 @@ from zoneinfo import ZoneInfo
 
 import apsw
 
-from booking import locks, tenancy
+from booking import locks, private, spanish, tenancy
 from booking.db import database
 from booking.levels import Level, level_of
+from booking.logs import InOurWords
 from booking.models import Account, Appointment, Practice
 from booking.settings import Settings
 
 AFTER_HOUR = 3  # By the practice's clock; whoever is asleep then makes the copy on waking up.
 DAYS, WEEKS, MONTHS = 7, 4, 12
 NIGHTLY = re.compile(r"citas-(\d{4}-\d\d-\d\d)\.(db|dump)")
+DATED = re.compile(r"citas-(\d{4}-\d\d-\d\d)(-\d{6})?\.(db|dump)")  # By hand, too.
 LEVEL_ROW = re.compile(r"\t(\d{4}_\w+)\t")
 
 
-class BackupError(Exception):
+class BackupError(InOurWords):
     """It cannot be done; the text says why and what to do."""
 
 
@@ -61,7 +63,7 @@ def make(settings: Settings, target: Path) -> Path:
     """
     if target.exists():
         raise BackupError(f"{target} ya existe. Elija otro nombre.")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(target.parent)
     number, name = tempfile.mkstemp(dir=target.parent, prefix=".citas-", suffix=".parcial")
     os.close(number)
     unfinished = Path(name)
@@ -85,8 +87,8 @@ def nightly(settings: Settings, *, now: datetime) -> Path | None:
     target = place(settings, f"{local:%Y-%m-%d}")
     if local.hour < AFTER_HOUR or target.exists():
         return None
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / ".turno").open("a") as turn:
+    private.folder(target.parent)
+    with private.file(target.parent / ".turno").open("a") as turn:
         if not locks.lock_now(turn.fileno()) or target.exists():
             return None
         for left in target.parent.glob(".citas-*.parcial"):  # By a worker that died at it.
@@ -104,6 +106,16 @@ def copies(settings: Settings) -> dict[date, Path]:
         if named:
             found[date.fromisoformat(named[1])] = path
     return found
+
+
+def newest(settings: Settings) -> tuple[date, Path] | None:
+    """The last copy in the folder, whoever made it, and of which day it is."""
+    found = [
+        (named[0], date.fromisoformat(named[1]), path)
+        for path in folder(settings).glob("citas-*")
+        if (named := DATED.fullmatch(path.name))
+    ]
+    return max(found)[1:] if found else None
 
 
 def kept(days: Iterable[date]) -> set[date]:
@@ -224,7 +236,8 @@ def _refuse_live_book(path: Path | None) -> None:
             else "Cree una base de datos vacía y apunte APP_DATABASE_URL a ella."
         )
         raise BackupError(
-            f"Aquí hay un libro en uso ({counts[0]} citas, {counts[1]} cuentas) y no se"
+            f"Aquí hay un libro en uso ({spanish.counted(counts[0], 'cita', 'citas')},"
+            f" {spanish.counted(counts[1], 'cuenta', 'cuentas')}) y no se"
             f" sobrescribe. Detenga el portal y sus trabajadores. {how} Después repita esto."
         )
 
@@ -254,6 +267,22 @@ def _reach_the_disk(path: Path) -> None:
         os.close(number)
 
 
+def trouble_with_tools() -> str:
+    """Why no copy of this PostgreSQL could be made here, whatever the disk; empty if one could."""
+    server = database.connection().info.server_version // 10_000
+    try:
+        said = re.search(r"\) (\d+)", _run("pg_dump", None, "--version"))
+        _run("pg_restore", None, "--version")
+    except BackupError as error:
+        return str(error)
+    if said and int(said[1]) < server:
+        return (
+            f"pg_dump es de PostgreSQL {said[1]} y no puede copiar de un servidor {server}"
+            f" (en Debian: apt install postgresql-client-{server}, de apt.postgresql.org)."
+        )
+    return ""
+
+
 def _run(tool: str, settings: Settings | None, *arguments: str) -> str:
     """One of PostgreSQL's tools; the password goes by the environment, which others cannot read."""
     program = shutil.which(tool)
@@ -265,7 +294,9 @@ def _run(tool: str, settings: Settings | None, *arguments: str) -> str:
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
     if settings is not None:
         url = urlsplit(settings.database_url)
-        environment["PGPASSWORD"] = unquote(url.password or "")
+        environment |= settings.environment_of_postgresql()
+        if url.password:
+            environment["PGPASSWORD"] = unquote(url.password)
         address = url.netloc.rpartition("@")[2]
         who = f"{url.username}@" if url.username else ""
         arguments = (f"--dbname={url._replace(netloc=who + address).geturl()}", *arguments)

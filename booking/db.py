@@ -2,11 +2,12 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from peewee import (
     AutoField,
@@ -22,13 +23,15 @@ from playhouse.migrations import Runner
 from playhouse.pool import PooledPostgresqlDatabase
 from psycopg.conninfo import conninfo_to_dict
 
-from booking import locks
+from booking import locks, private
 
 if TYPE_CHECKING:
     from booking.settings import Settings
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-QUEUE_SECONDS = 10  # Whoever waits longer to write is told to come back.
+QUEUE_SECONDS = 10.0  # Whoever waits longer to write is told to come back.
+BUSY_SECONDS = 5  # What a read may wait for while another program has SQLite's file.
+UNMARKED = -1
 WRITERS = 0x_C17A  # The advisory lock that PostgreSQL's writers queue for.
 
 # What a connection that does not answer may cost; the database's URL may say otherwise.
@@ -63,34 +66,53 @@ class _Sqlite(APSWDatabase):
             "foreign_keys": 1,
             "cache_size": -16_000,
         }
-        super().__init__(str(path), timeout=5, pragmas=pragmas)  # type: ignore[no-untyped-call]
+        super().__init__(str(path), timeout=BUSY_SECONDS, pragmas=pragmas)  # type: ignore[no-untyped-call]
         self._threads = threading.Lock()
-        self._processes = Path(f"{path}.lock")
+        self._path, self._processes = path, Path(f"{path}.lock")
 
     def _connect(self) -> Any:
+        with suppress(OSError):  # SQLite says better what is wrong with the place.
+            private.file(self._path)  # What SQLite puts beside it is as private as the file is.
         connection = super()._connect()  # type: ignore[no-untyped-call]
         # apsw alone refuses the datetimes that peewee's migration log writes.
         connection.convert_binding = lambda _cursor, _number, value: str(value)
         return connection
 
     @contextmanager
-    def queue(self) -> Iterator[None]:
+    def queue(self, seconds: float | None = None) -> Iterator[None]:
         """Be the only writer: of this process's threads, then of the processes."""
-        if not self._threads.acquire(timeout=QUEUE_SECONDS):
+        until = _until(seconds)
+        if not self._threads.acquire(timeout=_left(until)):
             raise OperationalError("the queue of writers does not move")
         try:
-            with self._processes.open("w") as file:
-                if not locks.lock(file.fileno(), seconds=QUEUE_SECONDS):
-                    raise OperationalError("another process has been writing for too long")
+            with self._turn(_left(until)):
                 yield
         finally:
             self._threads.release()
 
+    def _turn(self, seconds: float) -> IO[str]:
+        """The file whose lock makes us the only process that writes, until it is closed."""
+        try:
+            file = private.file(self._processes).open("w")
+            if locks.lock(file.fileno(), seconds=seconds):
+                return file
+        except OSError as error:  # A disk that is read-only, say: the book cannot be written.
+            raise OperationalError(f"{self._processes}: {error.strerror}") from error
+        file.close()
+        raise OperationalError("another process has been writing for too long")
+
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, seconds: float | None = None) -> Iterator[None]:
         """A transaction begun IMMEDIATE: a deferred one fails when two readers upgrade."""
-        with self.queue(), self.atomic("IMMEDIATE"):
-            yield
+        until = _until(seconds)
+        with self.queue(seconds):
+            connection = self.connection()
+            connection.set_busy_timeout(round(1000 * _left(until)))  # Programs that do not queue.
+            try:
+                with self.atomic("IMMEDIATE"):
+                    yield
+            finally:
+                connection.set_busy_timeout(1000 * BUSY_SECONDS)
 
 
 class _Postgresql(PooledPostgresqlDatabase):
@@ -109,8 +131,10 @@ class _Postgresql(PooledPostgresqlDatabase):
             self.execute_sql("SELECT pg_advisory_unlock(%s)", (WRITERS,))
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, seconds: float | None = None) -> Iterator[None]:
         with self.atomic():
+            if seconds is not None:
+                self.execute_sql(f"SET LOCAL lock_timeout = {round(1000 * seconds)}")
             self.execute_sql("SELECT pg_advisory_xact_lock(%s)", (WRITERS,))
             yield
 
@@ -118,8 +142,17 @@ class _Postgresql(PooledPostgresqlDatabase):
 Handle = _Sqlite | _Postgresql
 
 
+def _until(seconds: float | None) -> float:
+    """When a wait that begins now is over."""
+    return time.monotonic() + (QUEUE_SECONDS if seconds is None else seconds)
+
+
+def _left(until: float) -> float:
+    return max(0.0, until - time.monotonic())
+
+
 def _sqlite(path: Path) -> _Sqlite:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(path.parent)
     return _Sqlite(path)
 
 
@@ -135,13 +168,14 @@ def _handle() -> Handle:
     return found
 
 
-def transaction() -> Any:
+def transaction(*, seconds: float | None = None) -> Any:
     """One write transaction, with no other writer beside it: `with transaction():`.
 
     Raises:
-        OperationalError: the others did not finish within QUEUE_SECONDS.
+        OperationalError: the others did not finish within QUEUE_SECONDS (or `seconds`), or the
+            book cannot be written.
     """
-    return _handle().writing()
+    return _handle().writing(seconds)
 
 
 def migrate() -> list[str]:
@@ -151,10 +185,11 @@ def migrate() -> list[str]:
     return applied
 
 
-def scrub() -> bool:
-    """Write SQLite's file anew without what was deleted; False while somebody reads the old one.
+def scrub(mark: int) -> bool:
+    """Write SQLite's file anew without what was deleted, and `mark` it with how much that was.
 
-    PostgreSQL tidies up by itself, in its own time: docs/adr/0018.
+    False while somebody reads the old one. PostgreSQL tidies up by itself, in its own time:
+    docs/adr/0018.
     """
     handle = _handle()
     if isinstance(handle, _Postgresql):
@@ -163,7 +198,26 @@ def scrub() -> bool:
         handle.execute_sql("VACUUM")
         # What was in the file until now went by way of the log of changes.
         busy, *_ = handle.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            handle.execute_sql(f"PRAGMA user_version = {mark}")
     return not busy
+
+
+def mark() -> int:
+    """What the file was last marked with; a new one, and PostgreSQL's, with 0."""
+    handle = _handle()
+    if isinstance(handle, _Postgresql):
+        return 0
+    (found,) = handle.execute_sql("PRAGMA user_version").fetchone()
+    return int(found)
+
+
+def unmark() -> None:
+    """Something was deleted that nobody counts: the file is to be written anew."""
+    handle = _handle()
+    if not isinstance(handle, _Postgresql):
+        with handle.queue():
+            handle.execute_sql(f"PRAGMA user_version = {UNMARKED}")
 
 
 @contextmanager

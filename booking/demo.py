@@ -37,6 +37,7 @@ from solver.problem import Block
 
 DAY_MINUTES = 24 * 60
 CLIENT_EMAIL = "ana.ruiz@example.com"
+CLIENT_NAME = "Ana Ruiz Peña"
 PAST_WEEKS = 2
 TARGET = 0.6  # Of working time, minutes before and after included.
 SERIES_SHARE = 0.5
@@ -132,11 +133,11 @@ def fill(*, weeks: int, seed: int, now: datetime) -> Filled:
 def people() -> tuple[Account, Account]:
     """Whom a visitor of the demonstration may be: Ana, and the practice's first clinician.
 
-    She was the first client; her address is one that visitors may change.
+    Her address is one that visitors may change.
     """
     first = Clinician.select().where(Clinician.active).order_by(Clinician.position).get()
-    clients = Account.select().where(Account.clinician.is_null(), ~Account.manager)
-    return clients.order_by(Account.id).get(), Account.get(Account.clinician == first)
+    clients = Account.select().where(Account.name == CLIENT_NAME).order_by(Account.id)
+    return clients.get(), Account.get(Account.clinician == first)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -540,7 +541,7 @@ class _Filler:
         ana, diego = (
             self._person(ClientKind.ADULT, clinician_id, known=since, name=name, email=email)
             for name, email in (
-                ("Ana Ruiz Peña", CLIENT_EMAIL),
+                (CLIENT_NAME, CLIENT_EMAIL),
                 ("Diego Solís Mora", "diego.solis@example.com"),
             )
         )

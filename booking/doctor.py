@@ -9,18 +9,28 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 import apsw
 from peewee import PeeweeException, PostgresqlDatabase, fn
 
-from booking import backup, fingerprint, history, invariants, levels, outbox
-from booking.db import database, tuples
+from booking import (
+    backup,
+    fingerprint,
+    history,
+    invariants,
+    levels,
+    outbox,
+    private,
+    spanish,
+)
+from booking.db import database, transaction, tuples
 from booking.invariants import Violation
 from booking.levels import Level
 from booking.lifecycle import State
+from booking.mailer import RefusesUs
 from booking.models import (
     Appointment,
     Delivery,
@@ -38,6 +48,7 @@ SKEW = timedelta(minutes=2)  # Two machines never agree wholly.
 MEGABYTE = 1024 * 1024
 DISK_LEAST, DISK_ENOUGH = 200 * MEGABYTE, 1024 * MEGABYTE
 SHOWN = 5
+NIGHTS = 2  # Without a copy, before that is wrong.
 ADDRESS = re.compile(r"[^\s<>'\"@]+@[^\s<>'\"@]+")
 TRIGGERS = {
     "occupancy_no_overlap_insert",
@@ -45,8 +56,6 @@ TRIGGERS = {
     "history_is_never_updated",
     "history_is_never_deleted",
 }
-# No failure: what was said no longer held when it was to leave.
-WITHDRAWN = ("deshecho", outbox.APPOINTMENT_CHANGED, outbox.CODE_EXPIRED)
 
 
 class Verdict(StrEnum):
@@ -96,6 +105,13 @@ PROMISES = (
         "Ninguna sala tiene dos sesiones a la vez",
         invariants.room_in_two_sessions,
         ("sala", *OVERLAP),
+    ),
+    Promise(
+        "I2",
+        "Entre dos sesiones una sala tiene sus minutos (si no, cambiaron después)",
+        invariants.room_without_its_turnover,
+        ("sala", *OVERLAP),
+        Verdict.REMARK,
     ),
     Promise(
         "I3",
@@ -223,11 +239,14 @@ def examine(settings: Settings, *, now: datetime) -> list[Finding]:
     if path and not path.is_file():
         raise CannotRun(f"No hay base de datos en {path}. Créela con: flask --app app db upgrade")
     try:
+        writable = _writable()  # Before the snapshot, in which nobody can.
         with snapshot():
             level = levels.level()
-            if level.missing or Practice.get_or_none() is None:
-                raise CannotRun(_unready(level))
+            lacking = unready()
+            if lacking:
+                raise CannotRun(lacking)
             return [
+                *writable,
                 *promises(),
                 *(Finding(name, Verdict.UNSEEN, words) for name, words in UNSEEN),
                 *_foundations(level),
@@ -235,7 +254,8 @@ def examine(settings: Settings, *, now: datetime) -> list[Finding]:
                 *_surroundings(settings, now),
             ]
     except (PeeweeException, apsw.Error) as error:
-        raise CannotRun(f"La base de datos no se puede leer: {error}") from error
+        beside = f" (SQLite también tiene que poder escribir en {path.parent})" if path else ""
+        raise CannotRun(f"La base de datos no se puede leer: {error}{beside}") from error
 
 
 def promises() -> list[Finding]:
@@ -243,19 +263,44 @@ def promises() -> list[Finding]:
     return [_kept(promise) for promise in PROMISES]
 
 
-def _unready(level: Level) -> str:
+def unready() -> str:
+    """What the book lacks before anything can be said of it, and how it gets that."""
+    level = levels.level()
     if level.missing:
         return (
             f"Faltan migraciones ({', '.join(level.missing)}). Aplíquelas con: flask --app app db"
             " upgrade"
         )
-    return "Todavía no hay un consultorio. Cárguelo con: flask --app app practice load ARCHIVO"
+    if Practice.get_or_none() is None:
+        return "Todavía no hay un consultorio. Cárguelo con: flask --app app practice load ARCHIVO"
+    return ""
+
+
+def _writable() -> list[Finding]:
+    """Whether a change could begin now; none does."""
+    try:
+        with transaction():
+            refused = _pragma("transaction_read_only", ask="SHOW") if _on_postgresql() else "off"
+        wrong = "" if refused == "off" else "el servidor solo deja leer"
+    except (PeeweeException, apsw.Error) as error:
+        wrong = str(error).strip()
+    return [
+        _line(
+            "escritura",
+            "El libro se puede escribir",
+            f"El libro no se puede escribir: {wrong}" if wrong else "",
+        )
+    ]
+
+
+def _on_postgresql() -> bool:
+    return isinstance(database.obj, PostgresqlDatabase)
 
 
 @contextmanager
 def snapshot() -> Iterator[None]:
     """The book as it is at this moment, and no way to change it."""
-    if isinstance(database.obj, PostgresqlDatabase):
+    if _on_postgresql():
         with database.atomic():
             database.execute_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield
@@ -298,8 +343,7 @@ def _foundations(level: Level) -> Iterator[Finding]:
         if level.unknown
         else "",
     )
-    on_postgresql = isinstance(database.obj, PostgresqlDatabase)
-    yield from _postgresql() if on_postgresql else _sqlite()
+    yield from _postgresql() if _on_postgresql() else _sqlite()
 
 
 def _sqlite() -> Iterator[Finding]:
@@ -383,7 +427,8 @@ def _daily_work(now: datetime) -> Iterator[Finding]:
     yield _line(
         "plazos",
         "Los plazos se atienden a tiempo",
-        f"{overdue} plazos vencidos sin atender: ¿está en marcha flask serve o flask worker?"
+        f"{spanish.counted(overdue, 'plazo vencido', 'plazos vencidos')} sin atender:"
+        " ¿está en marcha flask serve o flask worker?"
         if overdue
         else "",
     )
@@ -395,6 +440,16 @@ def _unsent(now: datetime) -> Finding:
         OutboxMessage.state == Delivery.WAITING, OutboxMessage.created_at < now - LATE,
         OutboxMessage.due_at < now + timedelta(hours=2),
     ).order_by(OutboxMessage.created_at)  # fmt: skip
+    refused = OutboxMessage.get_or_none(
+        OutboxMessage.state == Delivery.WAITING, OutboxMessage.error.startswith(RefusesUs.__name__)
+    )
+    if refused is not None:
+        return _line(
+            "correo",
+            "",
+            "El servidor de correo no acepta lo que envía el portal; revise APP_SMTP_URL y"
+            f" APP_MAIL_FROM: {_no_address(refused.error)}",
+        )
     oldest = waiting.first()
     if oldest is None:
         return _line("correo", "Ningún mensaje espera más de 15 minutos")
@@ -403,14 +458,15 @@ def _unsent(now: datetime) -> Finding:
     return Finding(
         "correo",
         Verdict.WRONG,
-        f"{waiting.count()} mensajes sin salir; el más antiguo, hace {minutes} minutos{why}",
+        f"{spanish.counted(waiting.count(), 'mensaje', 'mensajes')} sin salir; el más antiguo, hace"
+        f" {spanish.counted(minutes, 'minuto', 'minutos')}{why}",
         tuple(f"mensaje {row.id}" for row in waiting.limit(SHOWN)),
     )
 
 
 def _given_up() -> Finding:
     dead = OutboxMessage.select(OutboxMessage.id, OutboxMessage.error).where(
-        OutboxMessage.state == Delivery.DEAD, OutboxMessage.error.not_in(WITHDRAWN)
+        OutboxMessage.state == Delivery.DEAD, OutboxMessage.error.not_in(outbox.WITHDRAWN)
     )
     reasons = Counter(_no_address(error) for _, error in tuples(dead))
     ids = ", ".join(str(id_) for id_, _ in tuples(dead.order_by(OutboxMessage.id.desc()))[:SHOWN])
@@ -419,7 +475,8 @@ def _given_up() -> Finding:
     return Finding(
         "I7",
         Verdict.REMARK,
-        f"{reasons.total()} mensajes quedaron sin entregar (los últimos: {ids})",
+        f"{spanish.counted(reasons.total(), 'mensaje sin entregar', 'mensajes sin entregar')}"
+        f" (los últimos: {ids})",
         tuple(f"{count}: {reason}" for reason, count in reasons.most_common(SHOWN)),
     )
 
@@ -436,7 +493,9 @@ def _clock(now: datetime) -> Finding:
     return _line(
         "reloj",
         "El reloj va por delante de todo lo anotado",
-        f"El reloj va {ahead} por detrás de lo último anotado: ¿se atrasó?" if ahead > SKEW else "",
+        f"El reloj va {spanish.span(ahead)} por detrás de lo último anotado: ¿se atrasó?"
+        if ahead > SKEW
+        else "",
     )
 
 
@@ -445,6 +504,7 @@ def _clock(now: datetime) -> Finding:
 
 def _surroundings(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield _disk(settings)
+    yield _private(settings)
     yield _secret(settings)
     changed = fingerprint.compare(settings)
     yield _line(
@@ -472,7 +532,7 @@ def _surroundings(settings: Settings, now: datetime) -> Iterator[Finding]:
         else "",
         bad=Verdict.REMARK,
     )
-    yield _backup(settings, now)
+    yield from _backup(settings, now)
 
 
 def _disk(settings: Settings) -> Finding:
@@ -489,6 +549,19 @@ def _disk(settings: Settings) -> Finding:
     )
 
 
+def _private(settings: Settings) -> Finding:
+    places = (settings.sqlite_path, settings.data_dir, backup.folder(settings))
+    seen = [str(path) for path in places if path and private.is_open_to_others(path)]
+    return _line(
+        "permisos",
+        "Solo su dueño puede leer lo que se guarda",
+        f"Otros usuarios de la máquina pueden leer lo que se guarda: chmod go= {' '.join(seen)}"
+        if seen
+        else "",
+        bad=Verdict.REMARK,
+    )
+
+
 def _secret(settings: Settings) -> Finding:
     secret = settings.secret_key
     weak = secret == DEVELOPMENT_SECRET or len(secret) < 32 or len(set(secret)) < 10
@@ -500,19 +573,38 @@ def _secret(settings: Settings) -> Finding:
     )
 
 
-def _backup(settings: Settings, now: datetime) -> Finding:
-    copies = backup.copies(settings)
-    if not copies:
-        place = backup.folder(settings)
-        return _line("I14", "", f"Todavía no hay respaldos en {place}", bad=Verdict.REMARK)
-    day = max(copies)
+def _backup(settings: Settings, now: datetime) -> Iterator[Finding]:
+    if settings.on_postgresql:
+        trouble = backup.trouble_with_tools()
+        yield _line("I14", "pg_dump y pg_restore sirven para este servidor", trouble)
+    newest = backup.newest(settings)
+    if newest is None:
+        yield _no_backup(settings, now)
+        return
+    day, path = newest
     try:
-        contents = backup.contents_of(copies[day])
+        contents = backup.contents_of(path)
     except (backup.BackupError, OSError) as error:
-        return _line("I14", "", f"El último respaldo no sirve: {error}")
-    age = (now.astimezone(ZoneInfo(Practice.get().zone)).date() - day).days
-    words = f"El último respaldo es del {day}, con {contents.appointments} citas, y se lee entero"
-    return _line("I14", words, words if age > 1 else "", bad=Verdict.REMARK)
+        yield _line("I14", "", f"El último respaldo no sirve: {error}")
+        return
+    age = (_day(now) - day).days
+    held = spanish.counted(contents.appointments, "cita", "citas")
+    words = f"El último respaldo es del {day}, con {held}, y se lee entero"
+    late = Verdict.WRONG if age > NIGHTS else Verdict.REMARK
+    yield _line("I14", words, words if age > 1 else "", bad=late)
+
+
+def _no_backup(settings: Settings, now: datetime) -> Finding:
+    """A remark on a book's first nights; afterwards nobody has been making copies."""
+    words = f"Todavía no hay respaldos en {backup.folder(settings)}"
+    began = tuples(History.select(fn.MIN(History.at)))[0][0]
+    late = began is not None and (_day(now) - _day(began)).days > NIGHTS
+    wrong = late and not settings.demo  # What is in the demo's book was made up.
+    return _line("I14", "", words, bad=Verdict.WRONG if wrong else Verdict.REMARK)
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(ZoneInfo(Practice.get().zone)).date()
 
 
 def worst(findings: list[Finding]) -> int:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from pathlib import Path
 
+from booking import private
 from booking.settings import Settings
 
 
@@ -16,10 +17,8 @@ def compare(settings: Settings) -> bool:
 def remember(settings: Settings) -> bool:
     """Note the key, as the portal starts; whether it is another one than the last time."""
     changed = compare(settings)
-    file = _file(settings)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(_of(settings))
+    private.folder(settings.data_dir)
+    private.file(_file(settings)).write_text(_of(settings))
     return changed
 
 

@@ -86,7 +86,12 @@ def clinician_in_two_sessions() -> list[Violation]:
 
 
 def room_in_two_sessions() -> list[Violation]:
-    """I2: no room has two chains at once, turnover included."""
+    """I2: no room has two chains at once."""
+    return overlaps(OF_ROOM_ALONE)
+
+
+def room_without_its_turnover() -> list[Violation]:
+    """I2: between two chains a room has its minutes, unless these were changed afterwards."""
     return overlaps(OF_ROOM)
 
 
@@ -396,6 +401,7 @@ def rows(sql: str) -> list[Violation]:
 ALL: tuple[Callable[[], list[Violation]], ...] = (
     clinician_in_two_sessions,
     room_in_two_sessions,
+    room_without_its_turnover,
     client_in_two_sessions,
     guard_that_looks_elsewhere,
     time_kept_for_nobody,

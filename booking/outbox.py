@@ -7,6 +7,7 @@ again with the same Message-ID. What fails is tried again for three days, then g
 import logging
 import random
 import socket
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from peewee import Expression
@@ -28,6 +29,8 @@ APPOINTMENT_CHANGED = "la cita cambió antes de que saliera"
 CODE_EXPIRED = "el código venció antes de que saliera"
 
 AWAY = (ConnectionError, TimeoutError, socket.gaierror)
+# No failure: what was said no longer held when it was to leave.
+WITHDRAWN = ("deshecho", APPOINTMENT_CHANGED, CODE_EXPIRED)
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +39,14 @@ class _ServerAway(Exception):
     """There is nobody who could take any message."""
 
 
-def drain(mailer: Mailer, settings: Settings, *, now: datetime) -> int:
-    """Send everything that is due, a batch at most; how many were sent."""
+def drain(
+    mailer: Mailer,
+    settings: Settings,
+    *,
+    now: datetime,
+    told_to_stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Send everything that is due, a batch at most, until told to stop; how many were sent."""
     due = (
         OutboxMessage.select(OutboxMessage.id)
         .where(
@@ -50,6 +59,8 @@ def drain(mailer: Mailer, settings: Settings, *, now: datetime) -> int:
     )
     sent = 0
     for (id_,) in tuples(due):
+        if told_to_stop():
+            break
         try:
             sent += _send(id_, mailer, settings, now)
         except _ServerAway:  # It would be away for the others, too, one timeout after another.

@@ -1,12 +1,21 @@
 """What the operator decides, read once from the environment; the only reader of `os.environ`."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from booking import private
+
+WEB = ("http", "https")
+ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
+MAIL_ADDRESS = re.compile(rf"{ATOM}(\.{ATOM})*@[A-Za-z0-9.-]*[A-Za-z0-9]", re.ASCII)
 DEVELOPMENT_SECRET = "solo-para-demostracion-nunca-en-produccion"
 SHORTEST_QA_KEY = 16
 
@@ -85,10 +94,23 @@ class Settings:
 
     @property
     def sqlite_path(self) -> Path | None:
-        """The book's file; None on PostgreSQL."""
+        """The book's file, by the one name that all who work on it use; None on PostgreSQL."""
         if self.on_postgresql:
             return None
-        return Path(self.database_url.removeprefix("sqlite:///"))
+        return Path(self.database_url.removeprefix("sqlite:///")).resolve()
+
+    def make_data_dir(self) -> None:
+        """The folder for all that is kept on disk.
+
+        Raises:
+            InvalidSettings: it cannot be had.
+        """
+        try:
+            private.folder(self.data_dir)
+        except OSError as error:
+            raise InvalidSettings(
+                f"APP_DATA_DIR: no se puede crear {self.data_dir} ({error.strerror})."
+            ) from None
 
     def environment_of_children(self) -> dict[str, str]:
         """What a child process needs so that `from_env` gives it the same settings."""
@@ -107,17 +129,23 @@ class Settings:
         inherited = {name: value for name, value in os.environ.items() if name not in told}
         return inherited | {name: value for name, value in told.items() if value is not None}
 
+    def environment_of_postgresql(self) -> dict[str, str]:
+        """What its programs are told beside the URL, such as `PGPASSWORD` or `PGSSLROOTCERT`."""
+        return {name: value for name, value in os.environ.items() if name.startswith("PG")}
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read and judge the `APP_*` variables.
 
         Raises:
-            InvalidSettings: production without its secret, address or mail server, or in QA mode.
+            InvalidSettings: one of them cannot work, or production lacks what it needs or is in QA.
         """
         try:
             environment = Environment(environ.get("APP_ENV", "production"))
         except ValueError:
             raise InvalidSettings("APP_ENV debe ser «production» o «demo».") from None
+        if environ.get("APP_DATA_DIR") == "":
+            raise InvalidSettings("APP_DATA_DIR está vacía: diga una carpeta, o quítela.")
         data_dir = Path(environ.get("APP_DATA_DIR", ".data")).resolve()
         settings = cls(
             environment=environment,
@@ -137,24 +165,41 @@ class Settings:
         return settings
 
     def _refuse_what_cannot_work(self) -> None:
-        if not self.on_postgresql and not self.database_url.startswith("sqlite:///"):
+        self._refuse_no_database()
+        if not _is_site(self.base_url):
+            raise InvalidSettings(
+                "APP_BASE_URL debe ser una dirección sin nada detrás del nombre, como"
+                " https://citas.ejemplo.mx"
+            )
+        if self.smtp_url is not None and not _is_mail_server(self.smtp_url):
+            raise InvalidSettings("APP_SMTP_URL debe ser como smtp://correo.ejemplo.mx:587")
+        if not MAIL_ADDRESS.fullmatch(self.mail_from):
+            raise InvalidSettings(
+                "APP_MAIL_FROM debe ser una dirección de correo sin nombre, como citas@ejemplo.mx;"
+                " el nombre que se lee en los correos es el del consultorio."
+            )
+
+    def _refuse_no_database(self) -> None:
+        if self.on_postgresql:
+            try:
+                conninfo_to_dict(self.database_url)
+            except psycopg.Error:  # Its own words may quote the password.
+                raise InvalidSettings(
+                    "APP_DATABASE_URL no se entiende. Debe ser como"
+                    " postgresql://usuario:clave@servidor/citas; tras «?» solo van parámetros de"
+                    " PostgreSQL, y en la clave se escribe %40 por @, %3A por :, %2F por / y %25"
+                    " por %."
+                ) from None
+            return
+        if not self.database_url.startswith("sqlite:///"):
             raise InvalidSettings(
                 "APP_DATABASE_URL debe empezar por sqlite:/// o por postgresql://."
             )
-        if not urlsplit(self.base_url).hostname or not self.base_url.startswith("http"):
+        path = self.sqlite_path
+        if self.database_url == "sqlite:///" or (path and path.is_dir()):
             raise InvalidSettings(
-                "APP_BASE_URL debe ser una dirección, como https://citas.ejemplo.mx"
+                "APP_DATABASE_URL debe decir un archivo, como sqlite:////var/lib/citas.db"
             )
-        if self.smtp_url is not None:
-            try:
-                url = urlsplit(self.smtp_url)
-                usable = url.scheme in ("smtp", "smtps") and url.hostname and url.port != 0
-            except ValueError:  # A port that is no number.
-                usable = False
-            if not usable:
-                raise InvalidSettings("APP_SMTP_URL debe ser como smtp://correo.ejemplo.mx:587")
-        if "@" not in self.mail_from:
-            raise InvalidSettings("APP_MAIL_FROM debe ser una dirección de correo.")
 
     def _refuse_what_qa_mode_must_not_open(self) -> None:
         if self.qa_key is None:
@@ -187,6 +232,24 @@ class Settings:
             )
         if not self.secure:
             raise InvalidSettings("En producción APP_BASE_URL debe empezar por https://.")
+
+
+def _is_site(url: str) -> bool:
+    """Whether it is a scheme, a name and perhaps a port: links are made by adding paths to it."""
+    try:
+        parts = urlsplit(url)
+        named = parts.hostname and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:  # Half an IPv6 address, or a port that is no number.
+        return False
+    return bool(named) and url == f"{parts.scheme}://{parts.netloc}" and parts.scheme in WEB
+
+
+def _is_mail_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # A port that is no number.
+        return False
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from booking import locks
+from booking import locks, private
 from booking.settings import Settings
 
 
@@ -27,8 +27,8 @@ def sole_server(settings: Settings) -> Iterator[None]:
     if path is None:
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with Path(f"{path}.server").open("a") as file:
+    private.folder(path.parent)
+    with private.file(Path(f"{path}.server")).open("a") as file:
         if not locks.lock_now(file.fileno()):
             raise AlreadyServed(path)
         yield

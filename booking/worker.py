@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from booking import backup, db, levels, outbox
@@ -21,20 +22,25 @@ SKEW = timedelta(seconds=30)
 log = logging.getLogger(__name__)
 
 
-def tick(clock: Clock, mailer: Mailer, settings: Settings) -> int:
+def tick(
+    clock: Clock,
+    mailer: Mailer,
+    settings: Settings,
+    told_to_stop: Callable[[], bool] = lambda: False,
+) -> int:
     """One round: deadlines first, since they owe messages; how much was done."""
     done = 0
     try:
         done = deadlines.run(now=clock.now())
     except Exception as error:  # What one appointment meets must not hold up everybody's mail.
         log.error("worker: the deadlines failed\n%s", trace(error))
-    return done + outbox.drain(mailer, settings, now=clock.now())
+    return done + outbox.drain(mailer, settings, now=clock.now(), told_to_stop=told_to_stop)
 
 
 def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event) -> None:
     """Rounds until `stop` is set; what fails in one is tried again in the next."""
     look_from = copy_from = purge_from = last = clock.now()
-    scrubbed = forgotten = 0
+    forgotten = 0
     while not stop.is_set():
         now = clock.now()
         if now < last - SKEW:
@@ -46,12 +52,13 @@ def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event
                 if now >= look_from:
                     levels.refuse_newer()
                     forgotten += erasing.forget_registrations(now=now)
-                    scrubbed = _scrub(scrubbed)
+                    _scrub()
                     look_from = now + LOOK_PAUSE
-                tick(clock, mailer, settings)
+                tick(clock, mailer, settings, stop.is_set)
                 if now >= purge_from:
-                    gone = erasing.purge(now=now) + forgotten
-                    scrubbed, forgotten = -1 if gone else scrubbed, 0
+                    if erasing.purge(now=now) + forgotten:
+                        db.unmark()
+                    forgotten = 0
                     purge_from = now + PURGE_PAUSE
                 if now >= copy_from:
                     copy_from = _copy(settings, now)
@@ -63,14 +70,14 @@ def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event
     database.close()
 
 
-def _scrub(scrubbed: int) -> int:
-    """Once somebody was erased, leave nothing of them in the file; of how many that is true."""
+def _scrub() -> None:
+    """Once somebody was erased, leave nothing of them in the file, which knows of how many."""
     erased = erasing.count_erased()
     try:
-        return erased if erased == scrubbed or db.scrub() else scrubbed
+        if erased != db.mark():
+            db.scrub(erased)
     except Exception as error:  # Mail does not wait for a disk that is too small for a second file.
         log.error("worker: what was erased is still in the file\n%s", trace(error))
-        return scrubbed
 
 
 def _copy(settings: Settings, now: datetime) -> datetime:

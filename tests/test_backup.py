@@ -133,12 +133,12 @@ def test_a_year_of_nights_keeps_some_of_every_age():
 def test_restoring_tells_what_was_done_and_examines_it(flask, settings, elsewhere, confirmed):
     made = flask("backup", settings.data_dir / "copia.db")
     assert made.exit_code == 0, made.output
-    assert "1 citas" in made.output
+    assert "1 cita" in made.output
     database.close()
     other = create_app(elsewhere, clock=SettableClock(NOW)).test_cli_runner()
     told = other.invoke(args=["restore", str(settings.data_dir / "copia.db")])
     assert told.exit_code == 0, told.output
-    assert "1 citas" in told.output
+    assert "1 cita" in told.output
     assert Appointment.get().id == confirmed.id
 
 
@@ -179,7 +179,7 @@ def test_a_live_book_is_not_overwritten(flask, settings, confirmed):
     made = backup.make(settings, settings.data_dir / "copia.db")
     told = flask("restore", made)
     assert told.exit_code == 1
-    assert "1 citas" in told.output
+    assert "1 cita" in told.output
     assert f"mv {settings.sqlite_path}" in told.output
     assert Appointment.select().count() == 1
 

@@ -1,19 +1,27 @@
 """The operator's commands, as they are typed."""
 
+import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from email.message import EmailMessage
 from pathlib import Path
 
 import click
 import pytest
 from flask import Flask
 
-from booking import cli, tenancy
+from app import create_app
+from booking import backup, cli, fingerprint, practice_file, tenancy
+from booking.db import database, migrate
+from booking.mailer import FolderMailer
 from booking.models import Account, Appointment, Practice, Service
 from booking.settings import Environment
 from booking.tenancy import AlreadyServed
+from tests.books import settings_in
+from tests.builders import NOW
 from tests.conftest import PRACTICE
 from tests.test_doctor import newer_migration
 
@@ -89,6 +97,50 @@ def test_a_port_that_is_taken_is_told(flask):
         told = flask("serve", "--port", other.getsockname()[1])
     assert told.exit_code != 0
     assert "está ocupado" in told.output
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (("--host", "192.0.2.9"), "192.0.2.9"),
+        (("--host", "no.such.host.invalid"), "no.such.host.invalid"),
+    ],
+)
+def test_an_address_of_no_card_of_ours_is_told(flask, where, words):
+    told = flask("serve", "--port", free_port(), *where)
+    assert told.exit_code == 1, told.exception
+    assert f"«{words}» no es una dirección de esta máquina" in told.output
+
+
+@pytest.mark.sqlite
+def test_a_file_by_another_name_is_the_same_file(flask, settings, tmp_path):
+    other = tmp_path / "otro"
+    other.symlink_to(settings.data_dir, target_is_directory=True)
+    link = replace(settings, database_url=f"sqlite:///{other / 'citas.db'}")
+    with tenancy.sole_server(link):
+        told = flask("serve", "--port", free_port())
+    assert told.exit_code == 1
+    assert "Otro servidor" in told.output
+
+
+@pytest.mark.sqlite
+def test_what_is_kept_is_its_owners_alone(tmp_path):
+    settings = settings_in(tmp_path / "datos")
+    before = os.umask(0o022)
+    create_app(settings)
+    migrate()
+    practice_file.load(PRACTICE, now=NOW)
+    os.umask(before)
+    with tenancy.sole_server(settings):
+        fingerprint.remember(settings)
+        backup.make(settings, backup.place(settings, "hoy"))
+        FolderMailer(settings.data_dir / "buzon").send(EmailMessage())
+        there = [settings.data_dir, *settings.data_dir.iterdir()]
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in there}
+    database.close()
+    assert {"citas.db", "citas.db-wal", "citas.db.lock", "citas.db.server"} < set(modes)
+    folders = {"datos", "respaldos", "buzon"}
+    assert modes == {name: 0o700 if name in folders else 0o600 for name in modes}
 
 
 @pytest.mark.sqlite
@@ -177,3 +229,71 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def without_turns(settings):
+    """As on a disk that is read-only: nobody can be the one who writes."""
+    lock = settings.sqlite_path.with_name("citas.db.lock")
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    return lock
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    "command",
+    [
+        "serve --port {port}",
+        "worker",
+        "db upgrade",
+        "history verify",
+        "practice show",
+        "person export ana@example.com",
+        "account disable ines@alameda.example",
+        "prove --seconds 10",
+    ],
+)
+def test_a_book_that_cannot_be_written_is_told_in_a_sentence(flask, without_turns, command):
+    told = flask(*command.format(port=free_port()).split())
+    assert told.exit_code == 1, told.exception
+    assert isinstance(told.exception, SystemExit)
+    assert f"no se puede leer o escribir: {without_turns}" in told.output
+    assert "flask --app app doctor" in told.output
+
+
+@pytest.mark.sqlite
+def test_what_the_system_refuses_is_told_with_its_file(flask, settings):
+    settings.sqlite_path.with_name("citas.db.server").mkdir()
+    told = flask("serve", "--port", free_port())
+    assert told.exit_code == 1
+    assert "El sistema no lo permite" in told.output
+    assert "citas.db.server" in told.output
+
+
+@pytest.mark.sqlite
+def test_the_doctor_tries_whether_the_book_can_be_written(flask, without_turns):
+    told = flask("doctor")
+    assert told.exit_code == 1
+    assert "✗ escritura" in told.output
+    without_turns.rmdir()
+    assert "✓ escritura" in flask("doctor").output
+
+
+def test_a_copy_of_a_book_that_lacks_everything_is_refused_in_a_sentence(flask, books, settings):
+    Practice.delete().execute()
+    assert "practice load" in flask("backup").output
+    empty = flask_of(books, settings)
+    for more in ((), (settings.data_dir / "copia.db",)):
+        told = empty("backup", *more)
+        assert told.exit_code == 1, told.exception
+        assert "db upgrade" in told.output
+    database.close()
+
+
+def flask_of(books, settings):
+    """The commands of an installation whose book has no tables yet."""
+    folder = settings.data_dir / "otra"
+    folder.mkdir()
+    runner = create_app(books.new(folder)).test_cli_runner()
+    return lambda *arguments: runner.invoke(args=[str(a) for a in arguments])

@@ -15,6 +15,7 @@ from booking.models import (
     OfferedSlot,
     OneTimeKey,
     OutboxMessage,
+    Room,
     SignIn,
 )
 from booking.operations import (
@@ -54,6 +55,16 @@ def test_a_clinician_in_two_sessions_is_noticed(session, other):
 def test_a_room_in_two_sessions_is_noticed(session, other):
     set_columns(other, clinician=2, room=session.room_id, starts_at=at(4, 10, 49))
     assert "room_in_two_sessions" in broken()
+
+
+def test_a_room_between_two_sessions_needs_its_minutes_and_no_more(session, other):
+    """Minutes that were changed afterwards double nobody's session: they are told apart."""
+    ends_at = at(4, 10, 50) + timedelta(minutes=50)
+    set_columns(other, clinician=2, room=session.room_id, starts_at=at(4, 10, 50), ends_at=ends_at)
+    assert not {"room_in_two_sessions", "room_without_its_turnover"} & broken()
+    Room.update(turnover_minutes=10).execute()
+    assert "room_without_its_turnover" in broken()
+    assert "room_in_two_sessions" not in broken()
 
 
 def test_a_client_in_two_sessions_is_noticed(session, other):

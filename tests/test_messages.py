@@ -1,5 +1,6 @@
 """Every message: what it says in Spanish, and must not say, when it leaves, that it arrives."""
 
+import smtplib
 import socket
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -9,9 +10,9 @@ import pytest
 from aiosmtpd.controller import Controller
 from icalendar import Calendar
 
-from booking import gateway, outbox
+from booking import doctor, gateway, outbox
 from booking.letters import ACCOUNT_LETTERS, LETTERS, WITH_CODE
-from booking.mailer import FolderMailer, RefusedForGood, SmtpMailer
+from booking.mailer import FolderMailer, RefusedForGood, RefusesUs, SmtpMailer
 from booking.models import (
     Account,
     Client,
@@ -386,6 +387,31 @@ def test_two_workers_never_send_the_same_row_at_once(life, settings):
     assert Nosy.seen >= 1
 
 
+# Only an address that is none is beyond help; who may send, and from where, can be put right.
+ANSWERS = {
+    "nadie": ("550 5.1.1 no such user", RefusedForGood),
+    "dominio": ("553 5.1.2 bad domain", RefusedForGood),
+    "relay": ("554 5.7.1 relay access denied", RefusesUs),
+    "remitente": ("550 5.1.8 bad sender", RefusesUs),
+    "entrar": ("530 authentication required", RefusesUs),
+    "nadie-se-sabe": ("550 not now", smtplib.SMTPRecipientsRefused),
+    "lleno": ("552 5.2.2 mailbox full", smtplib.SMTPRecipientsRefused),
+    "luego": ("450 4.2.1 try later", smtplib.SMTPRecipientsRefused),
+}
+
+
+def test_a_server_that_refuses_us_is_tried_again_and_the_doctor_says_so(life, settings):
+    request(life.ana)
+    outbox.drain(Refusing(RefusesUs("554 5.7.1 relay denied")), settings, now=life.now)
+    assert {row.state for row in OutboxMessage.select()} == {Delivery.WAITING}
+    found = next(f for f in doctor.examine(settings, now=life.now) if f.check == "correo")
+    assert found.verdict is doctor.Verdict.WRONG
+    assert "5.7.1 relay denied" in found.words
+    assert "APP_SMTP_URL" in found.words
+    life.clock.advance(timedelta(minutes=2))
+    assert len(life.sent()) == 2
+
+
 def test_a_real_server_takes_the_mail():
     taken: list[bytes] = []
 
@@ -395,8 +421,9 @@ def test_a_real_server_takes_the_mail():
             return "250 OK"
 
         async def handle_RCPT(self, _server, _session, envelope, address, _options):
-            if address.startswith("nadie"):
-                return "550 no such user"
+            name = address.partition("@")[0]
+            if name in ANSWERS:
+                return ANSWERS[name][0]
             envelope.rcpt_tos.append(address)
             return "250 OK"
 
@@ -411,10 +438,15 @@ def test_a_real_server_takes_the_mail():
         mail.set_content("ñandú")
         SmtpMailer(f"smtp://127.0.0.1:{port}").send(mail)
         assert b"Cita" in taken[0]
-        del mail["To"]
-        mail["To"] = "nadie@example.com"
-        with pytest.raises(RefusedForGood):
-            SmtpMailer(f"smtp://127.0.0.1:{port}").send(mail)
+        for name, (said, meaning) in ANSWERS.items():
+            mail.replace_header("To", f"{name}@example.com")
+            with pytest.raises(meaning) as refused:
+                SmtpMailer(f"smtp://127.0.0.1:{port}").send(mail)
+            assert refused.type is meaning, said
+        with pytest.raises(RefusesUs, match="APP_SMTP_URL"):
+            SmtpMailer(f"smtp://127.0.0.1:{port}?starttls=1").send(mail)
+        with pytest.raises(RefusesUs):
+            SmtpMailer(f"smtp://citas:clave@127.0.0.1:{port}").send(mail)
     finally:
         server.stop()
 

@@ -199,6 +199,25 @@ def test_no_byte_of_the_file_is_about_an_erased_person_once_the_worker_was_there
 
 
 @pytest.mark.sqlite
+def test_a_worker_that_starts_again_does_not_write_the_file_anew(
+    quetzalli, clock, mailer, settings
+):
+    erasing.erase(person(), now=NOW)
+    worker.loop(clock, mailer, settings, Rounds())
+    before = rewritten()
+    worker.loop(clock, mailer, settings, Rounds())
+    assert rewritten() == before
+    database.unmark()
+    worker.loop(clock, mailer, settings, Rounds())
+    assert rewritten() > before
+
+
+def rewritten() -> int:
+    """SQLite counts here what makes everybody read the file anew; nothing else does in a worker."""
+    return int(database.database.execute_sql("PRAGMA schema_version").fetchone()[0])
+
+
+@pytest.mark.sqlite
 def test_a_file_that_somebody_is_reading_is_scrubbed_later(quetzalli, clock, mailer, settings):
     erasing.erase(person(), now=NOW)
     reader = apsw.Connection(str(settings.sqlite_path))

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -67,9 +68,9 @@ def test_whoever_has_waited_long_enough_is_told_so_and_may_come_again():
     assert Practice.get().name == "A su tiempo"
 
 
-@pytest.mark.sqlite
-def test_a_process_that_keeps_the_queue_is_not_waited_for_either(impatient):
-    lock = impatient.data_dir / "citas.db.lock"
+@contextmanager
+def process_writing(settings):
+    lock = settings.data_dir / "citas.db.lock"
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, lock],
         stdin=subprocess.PIPE,
@@ -77,10 +78,49 @@ def test_a_process_that_keeps_the_queue_is_not_waited_for_either(impatient):
         text=True,
     ) as holder:
         assert holder.stdout.readline() == "held\n"
+        yield
+        holder.stdin.close()
+
+
+@pytest.mark.sqlite
+def test_a_process_that_keeps_the_queue_is_not_waited_for_either(impatient):
+    with process_writing(impatient), pytest.raises(OperationalError, match="too long"):
+        rename("En vano")
+    rename("A su tiempo")  # The turn that came too late was let go of.
+    assert Practice.get().name == "A su tiempo"
+
+
+@pytest.mark.sqlite
+def test_the_wait_for_threads_and_that_for_processes_are_one(impatient, monkeypatch):
+    """Whoever stands behind a thread that waits in vain does not wait in vain once more."""
+    monkeypatch.setattr(db, "QUEUE_SECONDS", 1.0)
+
+    def wait_in_vain() -> None:
         with pytest.raises(OperationalError, match="too long"):
             rename("En vano")
-        holder.stdin.close()
-    rename("A su tiempo")  # The turn that came too late was let go of.
+        database.close()
+
+    with process_writing(impatient):
+        first = threading.Thread(target=wait_in_vain)
+        first.start()
+        while not db.database.obj._threads.locked():
+            first.join(timeout=0.01)
+        began = time.monotonic()
+        with pytest.raises(OperationalError):
+            rename("También en vano")
+        assert time.monotonic() - began < 1.5
+        first.join(timeout=30)
+
+
+@pytest.mark.sqlite
+def test_a_turn_that_cannot_be_had_is_a_book_that_cannot_be_written(impatient):
+    lock = impatient.data_dir / "citas.db.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    with pytest.raises(OperationalError, match=r"citas\.db\.lock"):
+        rename("En vano")
+    lock.rmdir()
+    rename("A su tiempo")
     assert Practice.get().name == "A su tiempo"
 
 

@@ -1,7 +1,10 @@
 """The worker outlives what it meets, makes the night's copy, and knows when not to work."""
 
+import subprocess
+import sys
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,8 @@ from booking.clock import SettableClock
 from booking.models import OutboxMessage
 from tests.builders import NOW
 from tests.test_doctor import newer_migration
+
+ROOT = Path(__file__).parents[1]
 
 
 class Rounds(threading.Event):
@@ -40,9 +45,20 @@ def test_the_night_has_one_copy_and_its_failure_stops_no_mail(
     worker.loop(clock, mailer, settings, Rounds(nothing))
     assert len(mailer.sent) == OutboxMessage.select().count()
     assert caplog.text.count("tonight's copy failed") == 1  # Not every two seconds.
+    assert "FileExistsError: File exists" in caplog.text
     backup.folder(settings).unlink()
     worker.loop(clock, mailer, settings, Rounds(nothing, nothing))
     assert len(backup.copies(settings)) == 1
+
+
+@pytest.mark.postgresql
+def test_the_log_says_what_is_missing_for_a_copy(
+    app, clock, mailer, settings, caplog, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    worker.loop(clock, mailer, settings, Rounds(nothing))
+    assert "BackupError: Falta pg_dump" in caplog.text
+    assert "apt install postgresql-client" in caplog.text
 
 
 @pytest.mark.sqlite
@@ -125,3 +141,36 @@ def test_a_round_asks_a_server_that_is_away_once(app, clock, settings, confirmed
     assert OutboxMessage.select().count() > 1
     worker.tick(clock, away, settings)
     assert away.asked == 1
+
+
+def test_a_worker_that_is_told_to_stop_finishes_the_mail_under_way(app, clock, settings, confirmed):
+    stop = threading.Event()
+
+    class Telling:
+        """While it sends, somebody tells the worker to stop."""
+
+        sent = 0
+
+        def send(self, message) -> None:
+            self.sent += 1
+            stop.set()
+
+    clock.advance(timedelta(minutes=1))
+    due, telling = OutboxMessage.select().count(), Telling()
+    assert due > 1
+    worker.loop(clock, telling, settings, stop)
+    sent = OutboxMessage.select().where(OutboxMessage.state == "sent")
+    assert (telling.sent, sent.count()) == (1, 1)
+    assert OutboxMessage.select().where(OutboxMessage.claimed_until.is_null(False)).count() <= 1
+
+
+@pytest.mark.sqlite
+def test_the_command_ends_by_itself_when_it_is_told_to(settings, db):
+    with subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "app", "worker"], cwd=ROOT,
+        env=settings.environment_of_children(), stderr=subprocess.PIPE, text=True,
+    ) as child:  # fmt: skip
+        while not backup.copies(settings) and child.poll() is None:
+            threading.Event().wait(0.1)
+        child.terminate()
+        assert child.wait(timeout=30) == 0

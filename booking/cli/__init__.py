@@ -1,7 +1,9 @@
 """The operator's commands: `flask practice · account · worker · db · demo · serve · doctor …`."""
 
 import copy
+import errno
 import functools
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from booking.cli import processes, prove
 from booking.cli.account import account
 from booking.cli.backup import back_up, restore
 from booking.cli.doctor import doctor
+from booking.cli.faults import calm
 from booking.cli.history import history
 from booking.cli.person import person
 from booking.cli.refusals import Refusal
@@ -32,6 +35,11 @@ from booking.settings import Settings
 
 THREADS = 8
 KEEP_ALIVE_SECONDS = 300
+HOST = "127.0.0.1"
+WHY_NOT_THERE = {
+    errno.EADDRINUSE: "El puerto {port} está ocupado",
+    errno.EACCES: "Este usuario no puede usar el puerto {port} (hasta el 1023 son del sistema)",
+}
 
 practice = AppGroup("practice", help="Read and print the practice's set-up.")
 database = AppGroup("db", help="The database's structure.")
@@ -40,10 +48,10 @@ demonstration = AppGroup("demo", help="A practice to try things on.")
 
 def init_app(app: Flask) -> None:
     for command in (practice, account, database, demonstration, serve, work, history, person):
-        app.cli.add_command(_on_a_known_book(command))
+        app.cli.add_command(calm(_on_a_known_book(command)))
     # They only look, or work on a book of their own; what a copy holds, `restore` looks at first.
     for command in (doctor, back_up, restore, simulate, prove.prove):
-        app.cli.add_command(command)
+        app.cli.add_command(calm(command))
 
 
 def _on_a_known_book(command: click.Command) -> click.Command:
@@ -126,7 +134,7 @@ def run_demo(port: int) -> None:
     """Prepare the demo practice if need be, say where to click, and serve portal and worker."""
     clock, _, settings = _pieces()
     _only_in_the_demo(settings)
-    _refuse_busy_port(port)
+    _refuse_address(HOST, port)
     db.migrate()
     if Practice.get_or_none() is None:
         practice_file.load(
@@ -145,7 +153,7 @@ def run_demo(port: int) -> None:
 
 @click.command("serve")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default=HOST, show_default=True)
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
@@ -159,7 +167,7 @@ def serve(port: int, host: str, workers: int | None) -> None:
         raise click.ClickException(
             "Con APP_QA=1 el reloj vive en un solo proceso: quite --workers."
         )
-    _refuse_busy_port(port)
+    _refuse_address(host, port)
     db.migrate()
     if settings.qa and Practice.get_or_none() is None:
         assert isinstance(clock, SettableClock)
@@ -180,6 +188,8 @@ def work() -> None:
         )
     _need_practice()
     stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):  # What is under way is finished first.
+        signal.signal(number, lambda *_: stop.set())
     planner.start(clock, stop)
     worker.loop(clock, mailer, settings, stop)
 
@@ -199,18 +209,23 @@ def _need_practice() -> None:
         )
 
 
-def _refuse_busy_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise click.ClickException(
-                f"El puerto {port} está ocupado. Elija otro con --port."
-            ) from error
+def _refuse_address(host: str, port: int) -> None:
+    """Say at once, and in words, that nobody could listen there."""
+    try:
+        ((family, kind, _, _, address), *_others) = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        why = WHY_NOT_THERE.get(error.errno or 0, "«{host}» no es una dirección de esta máquina")
+        raise click.ClickException(
+            f"{why.format(host=host, port=port)}. Elija otra cosa con --port o con --host."
+        ) from error
 
 
-def _serve(port: int, host: str = "127.0.0.1", workers: int | None = None) -> None:
+def _serve(port: int, host: str = HOST, workers: int | None = None) -> None:
     _, _, settings = _pieces()
     try:
         with tenancy.sole_server(settings):
@@ -228,8 +243,9 @@ def _serve(port: int, host: str = "127.0.0.1", workers: int | None = None) -> No
                 )
     except tenancy.AlreadyServed as other:
         raise click.ClickException(
-            f"Otro servidor ya trabaja con {other.path}. Deténgalo antes; para usar más procesos en"
-            " una o varias máquinas, use PostgreSQL (APP_DATABASE_URL)."
+            f"Otro servidor ya trabaja con {other.path}. Deténgalo antes. Para usar más procesos en"
+            " esta máquina: serve --workers. Para usar varias máquinas: PostgreSQL"
+            " (APP_DATABASE_URL)."
         ) from other
 
 

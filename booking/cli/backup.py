@@ -8,8 +8,8 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from booking import backup, db, doctor, tenancy
-from booking.backup import BackupError
+from booking import backup, db, doctor, spanish, tenancy
+from booking.backup import BackupError, Contents
 from booking.doctor import Verdict
 from booking.levels import DatabaseIsNewer
 from booking.models import Practice
@@ -25,12 +25,19 @@ PATH = click.Path(dir_okay=False, path_type=Path)
 def back_up(file: Path | None) -> None:
     """Copy the book into FILE while it is in use (or into the folder of copies)."""
     settings: Settings = current_app.extensions["settings"]
+    lacking = doctor.unready()
+    if lacking:
+        raise click.ClickException(lacking)
     try:
         made = backup.make(settings, file or _by_the_time(settings))
         contents = backup.contents_of(made)
-    except (BackupError, OSError) as error:
+    except BackupError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{made}: {contents.appointments} citas. Contiene datos personales: guárdelo bien.")
+    click.echo(f"{made}: {_holds(contents)}. Contiene datos personales: guárdelo bien.")
+
+
+def _holds(contents: Contents) -> str:
+    return spanish.counted(contents.appointments, "cita", "citas")
 
 
 def _by_the_time(settings: Settings) -> Path:
@@ -52,9 +59,9 @@ def restore(file: Path) -> None:
         raise click.ClickException(
             f"Un servidor trabaja con {other.path}. Deténgalo, y también flask worker, y repita."
         ) from other
-    except (BackupError, DatabaseIsNewer, OSError) as error:
+    except (BackupError, DatabaseIsNewer) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"Restaurado de {file}: {contents.appointments} citas.")
+    click.echo(f"Restaurado de {file}: {_holds(contents)}.")
     click.echo(
         "Todos entran de nuevo: se cerraron las sesiones, los dispositivos y los enlaces del"
         " respaldo. Las cuentas que se cerraron y las personas que se borraron después de la copia"

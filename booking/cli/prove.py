@@ -15,10 +15,14 @@ from booking.clock import SystemClock
 from booking.models import Practice
 from booking.proof import scenarios
 from booking.proof.book import NoBook
+from booking.proof.deadline import OutOfTime
 from booking.proof.outcome import Outcome, Size
 from booking.proof.processes import DidNotStart
-from booking.proof.stage import staged
+from booking.proof.scenarios import Scenario
+from booking.proof.stage import Stage, staged
 from booking.proof.times import NothingToAskFor
+
+TIMES = 2  # As long as was asked for, before nothing more is begun.
 
 
 @click.command("prove")
@@ -29,20 +33,32 @@ from booking.proof.times import NothingToAskFor
 def prove(seconds: int, only: tuple[str, ...], as_json: bool) -> None:
     """Try on a throw-away book that nothing is lost or doubled; 1 if anything is not as promised.
 
+    After twice --seconds nothing more is begun; 2 if something was left out for that.
+
     Races, kills and lost mail, with real servers on this machine only. Your book is not touched.
     """
     names = only or tuple(scenarios.ALL)
-    size = Size.fitting(seconds)
     try:
-        outcomes = _play(names, size, quiet=as_json)
+        outcomes = _play(names, seconds, quiet=as_json)
     except (NoBook, NothingToAskFor, DidNotStart) as error:
         raise click.ClickException(str(error)) from error
     click.echo(_json(outcomes) if as_json else _table(outcomes))
+    left_out = [name for name in names if name not in {outcome.name for outcome in outcomes}]
+    if left_out:
+        click.echo(
+            f"No alcanzó el tiempo para {', '.join(left_out)}: dé más con --seconds, o elija con"
+            " --only.",
+            err=True,
+        )
     if not all(outcome.held for outcome in outcomes):
         raise click.exceptions.Exit(1)
+    if left_out:
+        raise click.exceptions.Exit(2)
 
 
-def _play(names: tuple[str, ...], size: Size, *, quiet: bool) -> list[Outcome]:
+def _play(names: tuple[str, ...], seconds: int, *, quiet: bool) -> list[Outcome]:
+    """What was seen of each scenario that there was time for."""
+    size = Size.fitting(seconds)
     total = sum(scenarios.steps(name, size) for name in names)
     hidden = quiet or not sys.stderr.isatty()
     with (
@@ -58,9 +74,21 @@ def _play(names: tuple[str, ...], size: Size, *, quiet: bool) -> list[Outcome]:
             clock=SystemClock(),  # That of the servers, which are processes of their own.
             signer=cookie,
             advance=bar.update,
+            seconds=TIMES * seconds,
         ) as stage,
     ):
-        return [scenarios.ALL[name](stage, size) for name in names]
+        played = (_in_time(stage, scenarios.ALL[name], size) for name in names)
+        return [outcome for outcome in played if outcome is not None]
+
+
+def _in_time(stage: Stage, scenario: Scenario, size: Size) -> Outcome | None:
+    """What was seen of the whole of it; half of it says nothing."""
+    try:
+        stage.deadline.check()
+        outcome = scenario(stage, size)
+    except OutOfTime:
+        return None
+    return None if stage.deadline.missed else outcome
 
 
 def _practice() -> str:
@@ -82,12 +110,13 @@ def cookie(secret_key: str, token: str) -> str:
 
 def _table(outcomes: list[Outcome]) -> str:
     lines = []
+    wide = 2 + max((len(each.what) for outcome in outcomes for each in outcome.findings), default=0)
     for outcome in outcomes:
-        lines += ["", outcome.promise, f"  {'':<50}{'promesa':>9}{'visto':>9}"]
+        lines += ["", outcome.promise, f"  {'':<{wide}}{'promesa':>9}{'visto':>9}"]
         for finding in outcome.findings:
             promised = f"≤ {finding.promised}" if finding.most else str(finding.promised)
             verdict = "bien" if finding.held else "MAL"
-            lines.append(f"  {finding.what:<50}{promised:>9}{finding.seen:>9}  {verdict}")
+            lines.append(f"  {finding.what:<{wide}}{promised:>9}{finding.seen:>9}  {verdict}")
         lines += [f"  · {note}" for note in outcome.notes]
     kept = sum(outcome.held for outcome in outcomes)
     return "\n".join([*lines, "", f"Se cumplen {kept} de {len(outcomes)} promesas."])

@@ -5,6 +5,8 @@ from datetime import datetime
 from booking.db import transaction
 from booking.models import Account, Appointment, ClientRead
 
+PATIENCE_SECONDS = 1.0  # The page is ready: its reader does not wait for those who write.
+
 
 def note_read(
     account: Account, page: str, *, now: datetime, client_id: int = 0, appointment_id: int = 0
@@ -18,5 +20,5 @@ def note_read(
     row = {"account": account.id, "client": client_id, "page": page, "day": now.date()}
     if ClientRead.get_or_none(**row) is not None:
         return
-    with transaction():
+    with transaction(seconds=PATIENCE_SECONDS):
         ClientRead.insert(**row, at=now).on_conflict_ignore().execute()

@@ -199,6 +199,7 @@ class _Post:
     def wait_until(self, condition: Any, *, or_else: Callable[[], bool] = lambda: False) -> int:
         """Return how many of them are so once all are, something else happened, or time is up."""
         for _ in range(self._tries):
+            self._stage.deadline.check()
             if or_else() or self.count(condition) == len(self.ids):
                 break
             self._pause.wait(PAUSE)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+FULL_SECONDS = 900  # For the figures that are promised.
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -51,8 +53,8 @@ class Size:
 
     @classmethod
     def fitting(cls, seconds: int) -> "Size":
-        """A minute on two cores holds about a tenth of everything."""
-        share = seconds / 600
+        """A minute on two cores holds about a fifteenth of everything."""
+        share = seconds / FULL_SECONDS
         return cls(
             crowd=max(8, round(1000 * share)),
             accepts=max(4, round(200 * share)),

@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from booking.models import Access, Account, Client, Relation
 from booking.operations import signing_in
 from booking.operations.signing_in import Browser
 from booking.proof import book, times
+from booking.proof.deadline import Deadline
 from booking.proof.outcome import Finding
 from booking.proof.post_office import PostOffice
 from booking.proof.processes import Child, free_port
@@ -52,9 +54,10 @@ class Stage:
         command: Sequence[str] = FLASK,
         processes: int = PROCESSES,
         advance: Callable[[int], None] = lambda _steps: None,
+        deadline: Deadline,
     ) -> None:
         self.settings, self.port, self.clock = settings, port, clock
-        self.post_office, self.advance = post_office, advance
+        self.post_office, self.advance, self.deadline = post_office, advance, deadline
         self._signer, self._command, self._processes = signer, command, processes
         self._service = times.service_of_the_crowd()
         self._openings = times.openings(self._service, now=clock.now())
@@ -99,7 +102,7 @@ class Stage:
         token = signing_in.open_session(
             account, Browser(), now=self.clock.now(), one_tap=True
         ).token
-        return Visitor(self.port, self._signer(self.settings.secret_key, token))
+        return Visitor(self.port, self._signer(self.settings.secret_key, token), self.deadline)
 
     def serve(self) -> None:
         """Start the portal unless it runs, in several processes where the system can."""
@@ -153,6 +156,7 @@ def staged(
     command: Sequence[str] = FLASK,
     processes: int = PROCESSES,
     advance: Callable[[int], None] = lambda _steps: None,
+    seconds: float = math.inf,
 ) -> Iterator[Stage]:
     """A stage beside the operator's book, of which it only takes the address and the set-up.
 
@@ -172,6 +176,7 @@ def staged(
             command=command,
             processes=processes,
             advance=advance,
+            deadline=Deadline(seconds),
         )
         try:
             yield stage

@@ -10,6 +10,7 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 from booking.db import database
+from booking.proof.deadline import Deadline
 
 T = TypeVar("T")
 
@@ -58,8 +59,8 @@ class NoForm(Exception):
 class Visitor:
     """One browser, signed in."""
 
-    def __init__(self, port: int, cookie: str) -> None:
-        self._port = port
+    def __init__(self, port: int, cookie: str, deadline: Deadline) -> None:
+        self._port, self._deadline = port, deadline
         self._headers = {"Cookie": f"citas={cookie}", "Sec-Fetch-Site": "same-origin"}
 
     def form(self, page: str, *, action: str = "", **fields: str) -> Form:
@@ -96,6 +97,7 @@ class Visitor:
             connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
+        self._deadline.check()
         return http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_SECONDS)
 
     def _put(

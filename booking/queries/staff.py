@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from peewee import Expression, ModelSelect
 
-from booking import gateway
+from booking import gateway, outbox
 from booking.availability import ONE_DAY, Plan, RoomSwap, Wish, instant, plan, wall
 from booking.db import tuples
 from booking.gateway import Actor, NotYours, Role
@@ -21,12 +21,14 @@ from booking.models import (
     BlockedTime,
     Client,
     Clinician,
+    Delivery,
     Factor,
     History,
     Location,
     Modality,
     OfferedSlot,
     OfferState,
+    OutboxMessage,
     Replan,
     Room,
     Service,
@@ -115,6 +117,40 @@ def history(appointment: Appointment) -> list[History]:
         .join(Account, "LEFT OUTER JOIN")
         .where(History.appointment == appointment)
         .order_by(History.version)
+    )
+
+
+def undelivered(appointment: Appointment) -> list[OutboxMessage]:
+    """The messages about an appointment that reached nobody: the last one for each address."""
+    rows = (
+        OutboxMessage.select()
+        .where(
+            OutboxMessage.appointment == appointment,
+            OutboxMessage.state == Delivery.DEAD,
+            OutboxMessage.error.not_in(outbox.WITHDRAWN),
+        )
+        .order_by(OutboxMessage.id)
+    )
+    return list({row.recipient: row for row in rows}.values())
+
+
+def unreached(actor: Actor, *, now: datetime) -> list[Appointment]:
+    """Open appointments still to come of which somebody did not hear; the next ones first."""
+    dead = OutboxMessage.select(OutboxMessage.appointment).where(
+        OutboxMessage.appointment.is_null(False),
+        OutboxMessage.state == Delivery.DEAD,
+        OutboxMessage.error.not_in(outbox.WITHDRAWN),
+    )
+    return list(
+        _joined()
+        .where(
+            gateway.scope(actor),
+            Appointment.state.in_(OPEN),
+            Appointment.starts_at > now,
+            Appointment.id.in_(dead),
+        )
+        .order_by(Appointment.starts_at, Appointment.id)
+        .limit(MOST_ROWS)
     )
 
 

@@ -13,6 +13,7 @@ from booking import availability, operations
 from booking.availability import NotFree, Plan, Rule, Wish, plan, wall
 from booking.gateway import ChangedMeanwhile
 from booking.lifecycle import HOLDS_ITS_TIME, OPEN, Event, IllegalTransition, State
+from booking.mailer import no_such_address
 from booking.models import Appointment, Clinician, Modality, OfferedSlot, Service
 from booking.occupancy import SlotTaken
 from booking.operations.requesting import OfferGone, open_successor
@@ -49,6 +50,7 @@ def staff_words() -> dict[str, object]:
         "history_words": words.STAFF_HISTORY,
         "past_room_changes": queries.past_room_changes,
         "mark_words": words.MARKS,
+        "no_such_address": no_such_address,
         "Takes": Takes,
     }
 
@@ -259,6 +261,7 @@ def appointment_page(appointment_id: int, *, status: int = 200, alert: str = "")
         status=status,
         alert=alert,
         appointment=row,
+        undelivered=queries.undelivered(row),
         history=queries.history(row),
         offers=portal.offers(row, now=now()) if row.status is State.OFFERED else [],
         before=portal.before(row),

@@ -3,8 +3,8 @@
 import logging
 
 from flask import Flask, Response, g, request
-from peewee import DatabaseError
 
+from booking.logs import trace
 from booking.operations.reading import note_read
 from booking.web.access import account_or_none
 
@@ -24,12 +24,11 @@ def _note(response: Response) -> Response:
     }
     if not about or response.status_code >= 300 or request.method not in ("GET", "HEAD"):
         return response
-    # Clients' own pages are told from the staff's by where they are.
-    reader = None if request.blueprint == "appointments" else account_or_none()
-    if reader is not None and reader.staff:
-        try:
+    try:
+        # Clients' own pages are told from the staff's by where they are.
+        reader = None if request.blueprint == "appointments" else account_or_none()
+        if reader is not None and reader.staff:
             note_read(reader, str(request.endpoint), now=g.now, **about)
-        except DatabaseError as error:
-            # A disk that is full keeps nobody from reading what the next session is.
-            log.warning("a read could not be noted: %s", type(error).__name__)
+    except Exception as error:  # No fault keeps anybody from reading what the next session is.
+        log.warning("a read could not be noted\n%s", trace(error))
     return response

@@ -58,7 +58,12 @@ def inbox() -> ResponseReturnValue:
     chosen = next((c for c in clinicians if c.key == request.args.get("profesional")), None)
     rows, count = queries.pending(actor, clinician=chosen, now=now())
     return render(
-        "requests/inbox.html", rows=rows, count=count, clinicians=clinicians, chosen=chosen
+        "requests/inbox.html",
+        rows=rows,
+        count=count,
+        clinicians=clinicians,
+        chosen=chosen,
+        unreached=queries.unreached(actor, now=now()),
     )
 
 
@@ -79,6 +84,7 @@ def _page(appointment_id: int, *, status: int = 200, alert: str = "") -> Respons
         alert=alert,
         appointment=row,
         pending=pending and not _is_late(row),
+        undelivered=queries.undelivered(row),
         history=queries.history(row),
         before=portal.before(row),
         agenda=_day_around(row) if pending else None,

@@ -28,9 +28,9 @@ def without_the_check(put: Put) -> None:
 
 def without_the_lock(put: Put) -> None:
     """Writers do not queue; on SQLite their transactions begin as readers'."""
-    put(db._Sqlite, "queue", lambda _handle: nullcontext())
+    put(db._Sqlite, "queue", lambda _handle, _seconds=None: nullcontext())
     for handle in (db._Sqlite, db._Postgresql):
-        put(handle, "writing", lambda handle: handle.atomic())
+        put(handle, "writing", lambda handle, _seconds=None: handle.atomic())
 
 
 def without_the_key(put: Put) -> None:

@@ -81,6 +81,15 @@ def test_the_command_plays_everything_and_says_what_it_saw(app):
     assert run.exit_code == 0
 
 
+def test_what_there_was_no_time_for_is_said(app, monkeypatch):
+    """Half a second after the stage is set: the first scenario is still opening its forms."""
+    monkeypatch.setattr(prove, "TIMES", 0.05)
+    run = app.test_cli_runner().invoke(args=["prove", "--seconds", "10"])
+    assert run.exit_code == 2, run.output
+    assert f"No alcanzó el tiempo para {', '.join(scenarios.ALL)}" in run.output
+    assert "Se cumplen 0 de 0 promesas" in run.output
+
+
 @pytest.mark.long
 def test_without_one_time_keys_a_repeated_form_is_seen_to_do_something_else(on_stage):
     with on_stage("key") as stage:

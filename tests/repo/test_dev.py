@@ -69,3 +69,13 @@ def test_a_browser_asked_for_in_vain_is_not_replaced_by_another(tmp_path):
     executable(tmp_path / "chromium")
     with pytest.raises(dev.Trouble, match="CHROMIUM"):
         dev.find_browser({"PATH": str(tmp_path), "CHROMIUM": str(tmp_path / "none")})
+
+
+def test_tests_that_never_began_are_no_success(tmp_path):
+    with pytest.raises(dev.Trouble, match="no llegó a empezar"):
+        dev.read_counts(tmp_path / "report.xml")
+
+
+def test_asking_a_verb_for_help_runs_nothing(capsys):
+    assert dev.main(["test", "--long", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("Uso: python3 dev.py test [--long]")

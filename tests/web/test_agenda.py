@@ -7,10 +7,18 @@ from datetime import timedelta
 
 import pytest
 
-from booking import gateway
+from booking import gateway, outbox
 from booking.availability import NotFree
 from booking.lifecycle import State
-from booking.models import Appointment, BlockedTime, Clinician, Hours, Practice, Service
+from booking.models import (
+    Appointment,
+    BlockedTime,
+    Clinician,
+    Hours,
+    OutboxMessage,
+    Practice,
+    Service,
+)
 from booking.operations import block_time, deny
 from tests.builders import NOW, at, confirmed_session, own_client, request
 from tests.conftest import make_account
@@ -396,3 +404,26 @@ def test_a_days_times_cost_few_queries_however_full_the_day_is(clinician, ana, b
     for hour in (9, 11, 13):
         confirmed_session(bruno, ines, at(8, hour))
     assert count() == few <= 12
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        ("550 5.1.1 no such user", "la dirección no existe. Llame a Ana Ruiz Peña."),
+        ("TimeoutError()", "el servidor de correo no lo aceptó. Llame a Ana Ruiz Peña."),
+    ],
+)
+def test_a_mail_that_reached_nobody_is_told_where_the_appointment_is(
+    clinician, confirmed, error, why
+):
+    page = f"/agenda/citas/{confirmed.id}"
+    for withdrawn in outbox.WITHDRAWN:
+        OutboxMessage.update(state="dead", error=withdrawn).execute()
+        assert "No pudimos entregar" not in clinician.get(page).text
+        assert "no pudimos entregar" not in clinician.get("/solicitudes").text
+    OutboxMessage.update(error=error).where(OutboxMessage.audience == "client").execute()
+    for told in (page, f"/solicitudes/{confirmed.id}"):
+        assert f"No pudimos entregar el correo a ana@example.com: {why}" in clinician.get(told).text
+    inbox = clinician.get("/solicitudes").text
+    assert "Hay 1 cita con correos que no pudimos entregar" in inbox
+    assert f'href="{page}"' in inbox

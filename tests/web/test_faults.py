@@ -4,6 +4,7 @@ Every fault is SQLite's own, brought about by a real limit, lock or damage.
 """
 
 import re
+import time
 from contextlib import contextmanager
 from datetime import timedelta
 from html import unescape
@@ -11,9 +12,17 @@ from html import unescape
 import apsw
 import pytest
 
-from booking import invariants, outbox, worker
+from booking import db, invariants, outbox, worker
 from booking.db import database, transaction, tuples
-from booking.models import Appointment, OneTimeKey, OutboxMessage, Practice, SignIn, WebSession
+from booking.models import (
+    Appointment,
+    ClientRead,
+    OneTimeKey,
+    OutboxMessage,
+    Practice,
+    SignIn,
+    WebSession,
+)
 from tests.builders import NOW, request
 from tests.test_doctor import newer_migration
 from tests.web.test_flow import key_of
@@ -38,18 +47,28 @@ def read_only(_path):
 
 
 @contextmanager
+def no_turn(path):
+    """On a disk that is read-only the queue's own file is the first that cannot be had."""
+    file = path.with_name("citas.db.lock")
+    file.unlink(missing_ok=True)
+    file.mkdir()
+    yield
+    file.rmdir()
+
+
+@contextmanager
 def locked(path):
     """Another program has the file for longer than we wait."""
-    database.execute_sql("PRAGMA busy_timeout = 50")
+    patience, db.QUEUE_SECONDS = db.QUEUE_SECONDS, 0.05
     other = apsw.Connection(str(path))
     other.execute("BEGIN IMMEDIATE")
     yield
     other.execute("ROLLBACK")
     other.close()
-    database.execute_sql("PRAGMA busy_timeout = 5000")
+    db.QUEUE_SECONDS = patience
 
 
-WRITING = pytest.mark.parametrize("fault", [full_disk, read_only, locked])
+WRITING = pytest.mark.parametrize("fault", [full_disk, read_only, no_turn, locked])
 
 
 def fill_the_pages() -> None:
@@ -146,6 +165,19 @@ def test_a_decision_that_could_not_be_kept_leaves_nothing_half_done(
             assert [tuples(table.select()) for table in tables] == before
     assert fault is full_disk or answer.status_code == 503
     assert invariants.violations() == {}
+
+
+@pytest.mark.parametrize("fault", [read_only, no_turn, locked])
+def test_the_staff_read_on_although_nobody_can_note_it(visitor, settings, ines, confirmed, fault):
+    browser = visitor(ines)
+    began = time.monotonic()
+    with fault(settings.sqlite_path):
+        shown = browser.get(f"/agenda/citas/{confirmed.id}")
+    assert shown.status_code == 200
+    assert time.monotonic() - began < 3  # Nobody waits for a whole turn to read.
+    assert ClientRead.select().count() == 0
+    browser.get(f"/agenda/citas/{confirmed.id}")
+    assert ClientRead.select().count() == 1
 
 
 def test_free_text_stays_in_sight(visitor, ana, settings):

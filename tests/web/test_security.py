@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+from email.headerregistry import Address
 
 import brotli
 import pytest
@@ -166,6 +167,20 @@ def test_the_demos_doors_do_not_exist_in_production(books, settings):
         {"APP_SMTP_URL": "smtp://correo:abc"},
         {"APP_SMTP_URL": "http://correo"},
         {"APP_MAIL_FROM": "citas"},
+        {"APP_MAIL_FROM": "@"},
+        {"APP_MAIL_FROM": "a b@c.d"},
+        {"APP_MAIL_FROM": "a..b@c.d"},
+        {"APP_MAIL_FROM": "Consultorio <citas@ejemplo.mx>"},
+        {"APP_BASE_URL": "https://[::1"},
+        {"APP_BASE_URL": "https://a.b:abc"},
+        {"APP_BASE_URL": "https://a.b/portal"},
+        {"APP_BASE_URL": "https://a.b?x=1"},
+        {"APP_BASE_URL": "https://ana@a.b"},
+        {"APP_DATA_DIR": ""},
+        {"APP_DATABASE_URL": "sqlite:///"},
+        {"APP_DATABASE_URL": "sqlite:////tmp"},
+        {"APP_DATABASE_URL": "postgresql://a/b?foo=bar"},
+        {"APP_DATABASE_URL": "postgresql://a:50%@h/b"},
         {"APP_DATABASE_URL": "mysql:///citas"},
         {"APP_TRUSTED_PROXIES": "todos"},
         {"APP_TRUSTED_PROXIES": "-1"},
@@ -175,6 +190,22 @@ def test_production_refuses_what_is_only_for_the_demo(change):
     with pytest.raises(InvalidSettings):
         Settings.from_env(PRODUCTION | change)
     assert Settings.from_env(PRODUCTION).environment is Environment.PRODUCTION
+
+
+def test_settings_that_cannot_work_end_the_start_with_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    settings = settings_in(tmp_path / "file" / "data")
+    with pytest.raises(SystemExit, match="APP_DATA_DIR: no se puede crear"):
+        create_app(settings)
+    secret = PRODUCTION | {"APP_DATABASE_URL": "postgresql://citas:cl4v3%@h/b"}
+    with pytest.raises(InvalidSettings) as told:
+        Settings.from_env(secret)
+    assert "cl4v3" not in str(told.value)
+
+
+@pytest.mark.parametrize("sender", ["citas@localhost", "c.i+t@ejemplo.mx", "o'h@a-b.example"])
+def test_a_sender_that_is_accepted_can_send(sender):
+    assert Address(addr_spec=Settings.from_env(PRODUCTION | {"APP_MAIL_FROM": sender}).mail_from)
 
 
 def test_the_session_cookie_is_out_of_reach_for_scripts(visitor, ana, tmp_path):
