@@ -226,7 +226,7 @@ def _accept_after(stage: Stage, rival: Callable[[Stage, _Asked], Callable[[], ob
         answer = asked.accept()
     moved = Appointment.get_by_id(asked.row.id).room_id != asked.row.room_id
     # Without its room, a session may be had in another one.
-    return not (answer.refused or (answer.done and moved))
+    return answer.done and not moved
 
 
 def _take_at_once(stage: Stage, size: int) -> Results:
