@@ -11,11 +11,7 @@ pytestmark = [
 ]
 
 KEEP = "Guardar en este dispositivo la fecha y el lugar de mis citas"
-# The worker claims the page once it is active.
-READY = """async () => {
-  await navigator.serviceWorker.ready
-  while (!navigator.serviceWorker.controller) await new Promise(requestAnimationFrame)
-}"""
+READY = "navigator.serviceWorker.ready.then(() => true)"
 
 
 @pytest.fixture
@@ -23,11 +19,17 @@ def kept(scenario, as_client) -> Page:
     """A client’s phone with a session that it may remember."""
     scenario("confirmada")
     page = as_client()
-    page.goto("/citas")
-    page.evaluate(READY)
+    open_with_worker(page)
     page.get_by_label(KEEP).check()
     expect(page.get_by_label(KEEP)).to_be_enabled()
     return page
+
+
+def open_with_worker(page: Page) -> None:
+    """«Citas», once the worker is there: a page that began to load before is not under it."""
+    page.goto("/citas")
+    page.wait_for_function(READY)
+    page.goto("/citas")
 
 
 def without_network(page: Page, path: str = "/citas") -> None:
@@ -51,8 +53,7 @@ def test_whoever_chose_so_reads_when_and_where_without_a_network(kept: Page) -> 
 def test_nothing_is_remembered_unasked(scenario, as_client) -> None:
     scenario("confirmada")
     page = as_client()
-    page.goto("/citas")
-    page.evaluate(READY)
+    open_with_worker(page)
     without_network(page)
     expect(page.get_by_role("listitem")).to_have_count(0)
     expect(page.get_by_text("Sus próximas citas")).to_be_hidden()
