@@ -11,7 +11,6 @@
     step.firstChild.focus()
   }
   addEventListener("htmx:sendError", unheard)
-  addEventListener("htmx:timeout", unheard)
 
   if (!("serviceWorker" in navigator && "caches" in window)) return
   navigator.serviceWorker.register("/sw.js")

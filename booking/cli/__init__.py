@@ -27,6 +27,7 @@ from booking.cli.person import person
 from booking.cli.refusals import Refusal
 from booking.cli.simulate import simulate
 from booking.clock import Clock, SettableClock
+from booking.doctor import unready
 from booking.mailer import FolderMailer, Mailer
 from booking.models import Appointment, Practice
 from booking.practice_file import PracticeFileError
@@ -168,12 +169,14 @@ def serve(port: int, host: str, workers: int | None) -> None:
             "Con APP_QA=1 el reloj vive en un solo proceso: quite --workers."
         )
     _refuse_address(host, port)
-    db.migrate()
-    if settings.qa and Practice.get_or_none() is None:
+    if settings.qa:
         assert isinstance(clock, SettableClock)
         assert isinstance(mailer, FolderMailer)
-        qa_book.open_at(qa_book.FIRST, clock, mailer, settings)
-    _need_practice()
+        db.migrate()
+        if Practice.get_or_none() is None:
+            qa_book.open_at(qa_book.FIRST, clock, mailer, settings)
+    else:
+        _need_practice()
     _serve(port, host, workers)
 
 
@@ -203,10 +206,9 @@ def _only_in_the_demo(settings: Settings) -> None:
 def _need_practice() -> None:
     """A current database with a practice in it, or a sentence that says how to get one."""
     db.migrate()
-    if Practice.get_or_none() is None:
-        raise click.ClickException(
-            "Todavía no hay un consultorio. Cárguelo con: flask --app app practice load ARCHIVO"
-        )
+    lacking = unready()
+    if lacking:
+        raise click.ClickException(lacking)
 
 
 def _refuse_address(host: str, port: int) -> None:

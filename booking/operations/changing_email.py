@@ -20,7 +20,7 @@ from booking.models import (
     WebSession,
 )
 from booking.notifications import Kind
-from booking.operations import limits, second_factor, signing_in
+from booking.operations import second_factor, signing_in
 from booking.operations.signing_in import CLIENT_MINUTES, DeadLink, WrongCode
 
 
@@ -45,24 +45,17 @@ def ask(
     Raises:
         TooOften: more than the hour's share for this address or this network.
     """
+    proof = SignIn(
+        email=email,
+        account=session.account_id,
+        changes_email=True,
+        browser=session.token_hash,
+        created_at=now,
+        expires_at=now + timedelta(minutes=CLIENT_MINUTES),
+    )
     with transaction():
-        answered = gateway.answer_to(key)
-        if answered is not None:
-            return SignIn.get_by_id(answered)
-        limits.spend_mail(email, network, now=now)
-        sign_in = SignIn.create(
-            email=email,
-            account=session.account_id,
-            changes_email=True,
-            nonce=links.new_nonce(),
-            browser=session.token_hash,
-            created_at=now,
-            expires_at=now + timedelta(minutes=CLIENT_MINUTES),
-        )
         kind = Kind.EMAIL_TAKEN if _is_taken(email) else Kind.EMAIL_CHANGE_REQUESTED
-        notifications.owe_sign_in(sign_in, kind, language=language, now=now)
-        gateway.remember(key, sign_in, now=now)
-    return sign_in
+        return signing_in.begin(proof, kind, language=language, network=network, key=key)
 
 
 def asked_in(session: WebSession) -> SignIn | None:

@@ -105,25 +105,36 @@ def ask_for_mail(
     good_for = timedelta(
         minutes=STAFF_MINUTES if account is not None and account.staff else CLIENT_MINUTES
     )
+    kind = Kind.SIGN_IN_REQUESTED if account or registration else Kind.SIGN_IN_UNKNOWN
+    proof = SignIn(
+        email=email,
+        account=account,
+        registration=_as_json(registration) if registration and account is None else None,
+        browser=links.hashed(browser),
+        next_path=next_path,
+        created_at=now,
+        expires_at=now + good_for,
+    )
     with transaction():
-        answered = gateway.answer_to(key)
-        if answered is not None:
-            return SignIn.get_by_id(answered)
-        limits.spend_mail(email, network, now=now)
-        sign_in = SignIn.create(
-            email=email,
-            account=account,
-            registration=_as_json(registration) if registration and account is None else None,
-            nonce=links.new_nonce(),
-            browser=links.hashed(browser),
-            next_path=next_path,
-            created_at=now,
-            expires_at=now + good_for,
-        )
-        kind = Kind.SIGN_IN_REQUESTED if account or registration else Kind.SIGN_IN_UNKNOWN
-        notifications.owe_sign_in(sign_in, kind, language=language, now=now)
-        gateway.remember(key, sign_in, now=now)
-    return sign_in
+        return begin(proof, kind, language=language, network=network, key=key)
+
+
+def begin(proof: SignIn, kind: Kind, *, language: str, network: str, key: Key | None) -> SignIn:
+    """Owe the mail of a proof, in the caller's transaction; of a repeated form, the first one's.
+
+    Raises:
+        TooOften: more than the hour's share for its address or this network.
+    """
+    answered = gateway.answer_to(key)
+    if answered is not None:
+        return SignIn.get_by_id(answered)
+    now = proof.created_at
+    limits.spend_mail(proof.email, network, now=now)
+    proof.nonce = links.new_nonce()
+    proof.save(force_insert=True)
+    notifications.owe_sign_in(proof, kind, language=language, now=now)
+    gateway.remember(key, proof, now=now)
+    return proof
 
 
 def _as_json(registration: Registration) -> dict[str, object]:
