@@ -33,8 +33,12 @@ STAMP = VENV / "installed"
 
 CATALOGUES = ROOT / "translations"
 LANGUAGES = ("en", "es_ES")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-APT_PACKAGES = ("chromium", "fonts-dejavu-core")
+# The first has no windows to draw: the same tests take it half the computing.
+BROWSERS = (
+    "chromium-headless-shell",
+    "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
+)  # fmt: skip
+APT_PACKAGES = ("chromium-headless-shell", "fonts-dejavu-core")
 NO_BROWSER = f"""\
 No hay ningún Chromium para las pruebas con navegador. Hay cuatro formas de darles uno:
   1. CHROMIUM=/ruta/al/navegador python3 dev.py …

@@ -15,6 +15,7 @@ from peewee import Database
 from playhouse.pool import PooledPostgresqlDatabase
 from psycopg.conninfo import conninfo_to_dict
 
+from booking.locks import lock
 from booking.settings import Environment, Settings
 
 # What this server holds is gone with the run: speed matters, a power cut does not.
@@ -91,7 +92,9 @@ class PostgresqlBooks:
     @contextmanager
     def serving(cls) -> Iterator["PostgresqlBooks"]:
         folder = Path(tempfile.mkdtemp(prefix="libros-"))
-        with get_server(folder / "pg", "delete") as server:
+        with one_at_a_time():
+            server = get_server(folder / "pg", "delete")
+        with server:
             for name in FAST:
                 server.psql(f"ALTER SYSTEM SET {name} = off; SELECT pg_reload_conf()")
             yield cls(server)
@@ -159,6 +162,14 @@ class PostgresqlBooks:
         ):
             copy.execute(OTHERS, (name, copy.info.backend_pid))
             return copy.execute(GUARDS).fetchall() == original.execute(GUARDS).fetchall()
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """For root a server's first start creates its user, which two processes must not do at once."""
+    with Path(__file__).open() as file:
+        assert lock(file.fileno(), seconds=120)
+        yield
 
 
 def name_of(book: Settings) -> str:

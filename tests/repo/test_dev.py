@@ -44,6 +44,7 @@ def test_an_unknown_verb_is_refused(capsys):
         ([], None, None),
         (["firefox"], None, None),
         (["chrome", "google-chrome", "chromium"], None, "chromium"),
+        (["chromium", "chromium-headless-shell"], None, "chromium-headless-shell"),
         (["chrome", "google-chrome-stable"], None, "google-chrome-stable"),
         (["chromium", "mine"], "mine", "mine"),
     ],
