@@ -291,8 +291,8 @@ def test(arguments: list[str]) -> int:
     )
     if "--long" not in arguments:
         say(
-            "Faltan las pruebas largas; en PostgreSQL, también las de lo que solo se muestra"
-            " (RENDERING en tests/conftest.py): python3 dev.py test --long"
+            "Faltan las pruebas largas; en PostgreSQL, también las de lo que es igual en SQLite"
+            " (SAME_ON_BOTH en tests/conftest.py): python3 dev.py test --long"
         )
     return code
 

@@ -186,6 +186,7 @@ def complaints() -> Complaints:
 
 @pytest.fixture
 def new_page(
+    request: pytest.FixtureRequest,
     new_context: Callable[..., BrowserContext],
     clock: Clock,
     complaints: Complaints,
@@ -193,9 +194,14 @@ def new_page(
     javascript: bool,
 ) -> Iterator[Callable[[], Page]]:
     """Another device with nothing in it; what its console complains about fails the test."""
+    tracing = request.config.getoption("--tracing")
 
     def open_one() -> Page:
         context = new_context(java_script_enabled=javascript, **SCREENS[screen])
+        if tracing == "retain-on-failure":
+            # Without its film, which is a quarter of the work and shows what the snapshots show.
+            context.tracing.stop()
+            context.tracing.start(title=request.node.name, snapshots=True, sources=True)
         context.set_default_timeout(PATIENCE)
         if javascript:
             clock.govern(context)

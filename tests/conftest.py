@@ -32,21 +32,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 # What these prove is the same on every database: what pages and mails say once rows are
-# read. On PostgreSQL they are long tests; whatever is not listed runs on both each time.
-RENDERING = (
-    "tests/web/",
+# read, what a search finds, that a test would notice. On PostgreSQL they are long tests;
+# whatever is not listed runs on both each time.
+SAME_ON_BOTH = (
+    "tests/proof/test_promises.py",
     "tests/test_availability.py",
     "tests/test_demo.py",
     "tests/test_messages.py",
+    "tests/test_model.py::test_a_guard_that_is_missing_is_noticed",
+    "tests/test_planner.py",
     "tests/test_practice_file.py",
+    "tests/test_qa.py::test_a_scenario_is_a_sound_book_that_holds_what_its_name_says",
     "tests/test_simulation.py",
+    "tests/web/",
 )
-# But these ask every page, so that each of its queries is put to PostgreSQL too.
-EVERY_PAGE = ("tests/web/test_fuzz.py", "tests/web/test_matrix.py")
+# But these ask every page and claim every plan, so that each query is put to PostgreSQL too.
+ON_BOTH = (
+    "tests/test_planner.py::test_a_queued_plan_is_searched_and_every_session_gets_slots",
+    "tests/test_planner.py::test_two_who_approve_the_same_at_once",
+    "tests/test_planner.py::test_two_workers_never_have_the_same_plan",
+    "tests/test_planner.py::test_workers_that_claim_at_the_same_moment_get_a_plan_each",
+    "tests/web/test_fuzz.py::test_a_share_of_all_hostile_requests_gets_an_answer",
+    "tests/web/test_matrix.py::test_every_cell_that_matters_is_as_declared",
+    "tests/web/test_matrix.py::test_what_a_query_or_a_form_names_is_nobodys",
+)
 
 
-def only_renders(item: pytest.Item) -> bool:
-    return item.nodeid.startswith(RENDERING) and not item.nodeid.startswith(EVERY_PAGE)
+def only_on_one(item: pytest.Item) -> bool:
+    return item.nodeid.startswith(SAME_ON_BOTH) and not item.nodeid.startswith(ON_BOTH)
 
 
 @pytest.hookimpl(tryfirst=True)  # Before the long ones are left out.
@@ -60,7 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in items
             if "books" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("sqlite")
         ]
-        for item in filter(only_renders, items):
+        for item in filter(only_on_one, items):
             item.add_marker(pytest.mark.long)
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]
@@ -69,7 +82,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_report_header(config: pytest.Config) -> str:
     if config.getoption("--database") == "sqlite":
         return "books: SQLite"
-    return f"books: PostgreSQL; long tests there, for `-m ''`: {', '.join(RENDERING)}"
+    return f"books: PostgreSQL; long tests there, for `-m ''`: {', '.join(SAME_ON_BOTH)}"
 
 
 @pytest.fixture(scope="session")
