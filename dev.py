@@ -48,6 +48,8 @@ No hay ningún Chromium para las pruebas con navegador. Hay cuatro formas de dar
 
 # One more than there are cores: tests also wait for disks, servers and browsers.
 WORKERS = str(min(4, (os.cpu_count() or 1) + 1))
+# Where a file is written at no cost, and the room for files that tests need there.
+MEMORY, ROOM = Path("/dev/shm"), 4 << 30  # noqa: S108 - each run makes a folder of its own.
 NOTHING_SELECTED = 5  # What pytest answers when -k leaves no test.
 
 # A part of a check: it gives a note for the summary, or raises Trouble with one.
@@ -226,13 +228,20 @@ def tool(command: str, *arguments: str) -> str:
 def pytest(folder: str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """Run a folder's tests, or those of it that the arguments name, and give their counts."""
     where = [] if any(argument.startswith(f"{folder}/") for argument in arguments) else [folder]
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=roomy_memory()) as scratch:
         report = Path(scratch, "report.xml")
+        env = {**(os.environ if env is None else env), "TMPDIR": scratch}
         code = python("-m", "pytest", "-rs", f"--junitxml={report}", *arguments, *where, env=env)
         counts = read_counts(report)
     if code and not (code == NOTHING_SELECTED and "-k" in arguments):
         raise Trouble(counts)
     return counts
+
+
+def roomy_memory() -> Path | None:
+    """Books that a test throws away need no disk: waiting for it was a third of the run."""
+    free = shutil.disk_usage(MEMORY).free if MEMORY.is_dir() else 0
+    return MEMORY if free > ROOM else None
 
 
 def read_counts(report: Path) -> str:

@@ -1,5 +1,6 @@
 """A real database, a real application, a clock that stands still; nothing is patched."""
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from booking.operations.signing_in import Browser
 from booking.settings import Environment, Settings
 from tests.books import Books, PostgresqlBooks, SqliteBooks
 from tests.builders import NOW, confirmed_session
+
+# Little that tests make is garbage in cycles: looking for it as often as usual is a tenth of a run.
+gc.set_threshold(100_000, 50, 100)
 
 PRACTICE = Path(__file__).parents[1] / "booking" / "qa" / "alameda.toml"
 
