@@ -148,16 +148,20 @@ def _http(error: HTTPException) -> Response:
 def _too_long() -> Response:
     """What was typed comes back to be made shorter, unless it is longer than any page."""
     request.max_content_length = MOST_SHOWN
+    return problem(413, **_retry())
+
+
+def _sent() -> list[tuple[str, str]]:
+    """The fields of a form; of one that is too long even to be shown, none."""
     try:
-        return problem(413, **_retry())
+        return list(request.form.items(multi=True)) if request.method == "POST" else []
     except RequestEntityTooLarge:
-        return problem(413)
+        return []
 
 
 def _at_the_door(error: NotSignedIn) -> Response:
     """Signing in comes first; the way there loses what was written, so that is shown once more."""
-    typed = request.form.items(multi=True) if request.method == "POST" else ()
-    written = [value for name, value in typed if name in WRITTEN and value.strip()]
+    written = [value for name, value in _sent() if name in WRITTEN and value.strip()]
     if not written:
         return see_other(error.door)
     return problem(
@@ -236,7 +240,7 @@ def _unavailable(error: Exception) -> Response:
 
 def _retry() -> dict[str, Any]:
     """How to try again: the same form with the same one-time key, or a link."""
-    fields = [] if request.method != "POST" else list(request.form.items(multi=True))
+    fields = _sent()
     if not fields or any(word in name for name, _ in fields for word in SECRET_WORDS):
         return {"again": return_path()}
     return {

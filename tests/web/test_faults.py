@@ -328,3 +328,34 @@ def test_not_what_is_longer_than_a_page_nor_what_is_secret(visitor, ana, sent):
     answer = visitor(ana).post("/idioma", data=sent)
     assert answer.status_code == 413
     assert len(answer.text) < 10_000
+
+
+PARTS = b"".join(
+    b'--b\r\nContent-Disposition: form-data; name="nota"\r\n\r\nx\r\n' for _ in range(1_001)
+)
+UNREADABLE = [
+    (b"nota=" + b"x" * 300_000, "application/x-www-form-urlencoded"),
+    (PARTS + b"--b--", "multipart/form-data; boundary=b"),
+]
+
+
+@pytest.mark.parametrize(("body", "kind"), UNREADABLE, ids=["long", "many"])
+def test_who_has_to_sign_in_first_is_told_so_whatever_they_sent(visitor, ana, ines, body, kind):
+    asked = request(ana)
+    browser = signed_out(visitor(ines))
+    answer = browser.post(f"/solicitudes/{asked.id}/denegar", data=body, content_type=kind)
+    assert answer.status_code == 303
+    assert answer.location == f"/entrar?sig=/solicitudes/{asked.id}/denegar"
+
+
+@pytest.mark.parametrize(("body", "kind"), UNREADABLE, ids=["long", "many"])
+def test_a_book_that_cannot_be_had_is_told_calmly_whatever_was_sent(
+    visitor, ana, settings, body, kind
+):
+    browser, file = visitor(ana), settings.sqlite_path
+    database.close()
+    file.unlink()
+    file.mkdir()
+    answer = browser.post("/idioma", data=body, content_type=kind)
+    assert answer.status_code == 503
+    database.close()
