@@ -2,6 +2,10 @@
 (() => {
   const words = document.currentScript.dataset, KEPT = "/citas/guardadas"
 
+  // A strict policy holds, no page stays in storage, and refusals are shown where they happened.
+  Object.assign(htmx.config, {historyCacheSize: 0, allowEval: false, includeIndicatorStyles: false,
+    responseHandling: [{code: "204", swap: false}, {code: "...", swap: true}]})
+
   // A tap without a network says so where it was tapped; nothing on the page is lost.
   const unheard = () => {
     const step = document.getElementById("step")

@@ -15,7 +15,7 @@ from booking.web.urls import STATIC, now, static
 
 bp = Blueprint("phone", __name__)
 
-SHELL = ("citas.css", "htmx-2.0.11.min.js", "portal.js")
+SHELL = ("citas.css", "portal.js")
 ICONS = {"icono-192.png": "192x192", "icono-512.png": "512x512"}
 PAPER = "#f7f3ec"  # As in citas.css.
 

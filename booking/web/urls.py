@@ -1,23 +1,24 @@
 """What a request knows from the start: the time, the settings, and files by their hashed names."""
 
-import gzip
 import hashlib
 import mimetypes
 from datetime import datetime
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
-import brotli
-from flask import Flask, Response, abort, current_app, g, request, url_for
+from flask import Flask, Response, abort, current_app, g, url_for
 
 from booking import availability
 from booking.clock import Clock
 from booking.db import database, release
 from booking.settings import Settings
 from booking.web.access import FILE, of, public
+from booking.web.compression import compress, encoding
 
 STATIC = Path(__file__).parent.parent.parent / "static"
 FOREVER = "public, max-age=31536000, immutable"
+# One request for what is always needed together.
+BUNDLES = {"portal.js": ("htmx-2.0.11.min.js", "portal.js")}
 
 
 def init_app(app: Flask) -> None:
@@ -54,7 +55,7 @@ def now() -> datetime:
 @cache
 def static(filename: str) -> str:
     """The address of a file; it changes with the file, so that browsers may keep it for good."""
-    digest = hashlib.sha256((STATIC / filename).read_bytes()).hexdigest()[:10]
+    digest = hashlib.sha256(_content(filename)).hexdigest()[:10]
     return url_for("hashed_file", digest=digest, filename=filename)
 
 
@@ -64,11 +65,10 @@ def hashed_file(digest: str, filename: str) -> Response:
     """A file of ours, compressed as well as can be, once."""
     if filename not in _files() or static(filename).split("/")[2] != digest:
         abort(404)
-    # Browsers ask for Brotli over HTTPS only: a phone on a LAN gets gzip.
-    encoding = next((e for e in COMPRESSORS if request.accept_encodings[e]), "")
-    response = Response(_content(filename, encoding), mimetype=mimetypes.guess_type(filename)[0])
-    if encoding:
-        response.headers["Content-Encoding"] = encoding
+    chosen = encoding()
+    response = Response(_packed(filename, chosen), mimetype=mimetypes.guess_type(filename)[0])
+    if chosen:
+        response.headers["Content-Encoding"] = chosen
     response.headers["Cache-Control"] = FOREVER
     response.headers["Vary"] = "Accept-Encoding"
     return response
@@ -80,10 +80,10 @@ def _files() -> frozenset[str]:
     return frozenset(p.relative_to(STATIC).as_posix() for p in STATIC.rglob("*") if p.is_file())
 
 
-COMPRESSORS = {"br": partial(brotli.compress, quality=11), "gzip": partial(gzip.compress, mtime=0)}
-
-
 @cache
-def _content(filename: str, encoding: str) -> bytes:
-    content = (STATIC / filename).read_bytes()
-    return bytes(COMPRESSORS[encoding](content)) if encoding else content
+def _packed(filename: str, encoding: str) -> bytes:
+    return compress(_content(filename), encoding, ahead=True)
+
+
+def _content(filename: str) -> bytes:
+    return b"\n".join((STATIC / part).read_bytes() for part in BUNDLES.get(filename, (filename,)))
