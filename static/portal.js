@@ -1,6 +1,6 @@
 // What the portal does better with a script; without it, everything works all the same.
 (() => {
-  const words = document.currentScript.dataset, KEPT = "/citas/guardadas"
+  const KEPT = "/citas/guardadas"
 
   // A strict policy holds, no page stays in storage, and refusals are shown where they happened.
   Object.assign(htmx.config, {historyCacheSize: 0, allowEval: false, includeIndicatorStyles: false,
@@ -11,7 +11,7 @@
     const step = document.getElementById("step")
     document.getElementById("unheard")?.remove()
     step.insertAdjacentHTML("afterbegin", '<p class="alert" id="unheard" role="alert" tabindex="-1"></p>')
-    step.firstChild.textContent = words.unheard
+    step.firstChild.textContent = UNHEARD[document.documentElement.lang]
     step.firstChild.focus()
   }
   addEventListener("htmx:sendError", unheard)

@@ -1,7 +1,9 @@
 """What a request knows from the start: the time, the settings, and files by their hashed names."""
 
 import hashlib
+import json
 import mimetypes
+import re
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -11,14 +13,22 @@ from flask import Flask, Response, abort, current_app, g, url_for
 from booking import availability
 from booking.clock import Clock
 from booking.db import database, release
+from booking.language import LANGUAGES, speech
 from booking.settings import Settings
 from booking.web.access import FILE, of, public
 from booking.web.compression import compress, encoding
 
 STATIC = Path(__file__).parent.parent.parent / "static"
 FOREVER = "public, max-age=31536000, immutable"
-# One request for what is always needed together.
-BUNDLES = {"portal.js": ("htmx-2.0.11.min.js", "portal.js")}
+HTMX, SCRIPT = "htmx-2.0.11.min.js", "portal.js"
+IDLE = re.compile(rb"/\*.*?\*/|\s*([{};,])\s*|(?<=:) ", re.DOTALL)  # What a stylesheet can spare.
+
+
+def _(text: str) -> str:
+    return text
+
+
+UNHEARD = _("No hay conexión. Lo que escribió sigue aquí: inténtelo otra vez cuando vuelva.")
 
 
 def init_app(app: Flask) -> None:
@@ -86,4 +96,10 @@ def _packed(filename: str, encoding: str) -> bytes:
 
 
 def _content(filename: str) -> bytes:
-    return b"\n".join((STATIC / part).read_bytes() for part in BUNDLES.get(filename, (filename,)))
+    """What is served under a name; our script has htmx before it, and its words."""
+    content = (STATIC / filename).read_bytes()
+    if filename == SCRIPT:
+        said = {code: speech(code).gettext(UNHEARD) for code in LANGUAGES}
+        words = f"const UNHEARD = {json.dumps(said, ensure_ascii=False)}"
+        return b"\n".join([(STATIC / HTMX).read_bytes(), words.encode(), content])
+    return IDLE.sub(rb"\1", content) if filename.endswith(".css") else content
