@@ -280,8 +280,9 @@ def mailed_link(base: str, deliver: Callable[[], object]) -> str:
         deliver()
         box = asking.open(f"{base}/buzon")
         if box.text != before:
-            mail = urljoin(base, re.findall(r'href="(/buzon/\d+)"', box.text)[0])
-            return re.findall(r"https?://[^\s<\"&]+/entrar/[^\s<\"&]+", asking.open(mail).text)[0]
+            newest = re.findall(r'href="(/buzon/\d+)"', box.text)[0]
+            mail = asking.open(urljoin(base, newest)).text
+            return str(re.findall(r"https?://[^\s<\"&]+/entrar/[^\s<\"&]+", mail)[0])
     raise SystemExit(f"{base}: no mail within {PATIENCE_SECONDS} seconds")
 
 

@@ -223,19 +223,28 @@ def start_url(the: Plan, people: list[Client]) -> str:
     """Where «Solicitar cita» leads: past the services, when there is only one."""
     services = services_for(the, people)
     if len(services) == 1:
-        return next_url(the, Draft(service=services[0]))
+        return past_service(the, Draft(service=services[0]), queries.own_clinician(account()))
     return url_for("new_appointment.service")
 
 
-def next_url(the: Plan, draft: Draft) -> str:
+def past_service(the: Plan, draft: Draft, own: int | None) -> str:
     """Where the choice of a service leads: past the places, when there is only one."""
     assert draft.service is not None
     places = places_for(the, draft.service)
     if draft.placed and draft.location in places:
-        return draft.url("slot")
+        return past_place(the, draft, own)
+    draft = replace(draft, location=None, video=False)
     if len(places) > 1:
-        return draft.url("location", consultorio=None)
-    return draft.url("slot", consultorio=places[0].key if places[0] else VIDEO)
+        return draft.url("location")
+    return past_place(the, replace(draft, location=places[0], video=places[0] is None), own)
+
+
+def past_place(the: Plan, draft: Draft, own: int | None) -> str:
+    """Where the choice of a place leads: past the clinicians, when it is known who it will be."""
+    assert draft.service is not None
+    offering = the.offered_at(draft.service, draft.location_id)
+    known = draft.anybody or draft.clinician in offering or own in {c.id for c in offering}
+    return draft.url("slot" if known or len(offering) == 1 else "clinician")
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,13 +304,13 @@ def start() -> ResponseReturnValue:
 def service(draft: Draft) -> ResponseReturnValue:
     the, who = plan(), account()
     services = services_for(the, queries.people(who), moves=draft.replaces)
-    pending = pending_count(who)
+    pending, own = pending_count(who), queries.own_clinician(who)
     if len(services) == 1 and draft.service is None:
-        return redirect(next_url(the, replace(draft, service=services[0])), 303)
+        return redirect(past_service(the, replace(draft, service=services[0]), own), 303)
     return render(
         "new_appointment/service.html",
         draft=draft,
-        choices=[(s, next_url(the, replace(draft, service=s))) for s in services],
+        choices=[(s, past_service(the, replace(draft, service=s), own)) for s in services],
         pending=pending,
         left=the.practice.max_pending - pending,
     )
@@ -312,8 +321,9 @@ def service(draft: Draft) -> ResponseReturnValue:
 def location(draft: Draft) -> ResponseReturnValue:
     the = plan()
     assert draft.service is not None
+    own = queries.own_clinician(account())
     choices = [
-        (place, draft.url("slot", consultorio=place.key if place else VIDEO))
+        (place, past_place(the, replace(draft, location=place, video=place is None), own))
         for place in places_for(the, draft.service)
     ]
     return render(

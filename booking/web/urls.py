@@ -8,7 +8,8 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from flask import Flask, Response, abort, current_app, g, url_for
+from flask import Flask, Response, abort, current_app, g, request, url_for
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from booking import availability
 from booking.clock import Clock
@@ -31,7 +32,16 @@ def _(text: str) -> str:
 UNHEARD = _("No hay conexión. Lo que escribió sigue aquí: inténtelo otra vez cuando vuelva.")
 
 
+class Sessions(SecureCookieSessionInterface):
+    """What is public is the same for everybody: it neither depends on a cookie nor sets one."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if not response.cache_control.public:
+            super().save_session(app, session, response)
+
+
 def init_app(app: Flask) -> None:
+    app.session_interface = Sessions()
     app.before_request(_begin)
     app.teardown_request(_end)
     app.add_url_rule("/static/<digest>/<path:filename>", "hashed_file", hashed_file)
@@ -81,6 +91,16 @@ def hashed_file(digest: str, filename: str) -> Response:
         response.headers["Content-Encoding"] = chosen
     response.headers["Cache-Control"] = FOREVER
     response.headers["Vary"] = "Accept-Encoding"
+    response.set_etag(digest, weak=True)  # Every encoding of it is the same file.
+    response.make_conditional(request)
+    return response
+
+
+def revalidated(response: Response) -> Response:
+    """An answer with nobody's data: kept, and asked for anew, without a body if it is the same."""
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag(weak=True)
+    response.make_conditional(request)
     return response
 
 
