@@ -120,6 +120,6 @@ def _content(filename: str) -> bytes:
     content = (STATIC / filename).read_bytes()
     if filename == SCRIPT:
         said = {code: speech(code).gettext(UNHEARD) for code in LANGUAGES}
-        words = f"const UNHEARD = {json.dumps(said, ensure_ascii=False)}"
+        words = f"const UNHEARD = {json.dumps(said, ensure_ascii=False)};"
         return b"\n".join([(STATIC / HTMX).read_bytes(), words.encode(), content])
     return IDLE.sub(rb"\1", content) if filename.endswith(".css") else content
