@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from flask import Flask
-from flask_compress import Compress
 from flask_login import LoginManager
 from htmx_flask import Htmx
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -13,7 +12,17 @@ from booking.clock import Clock, SettableClock, SystemClock
 from booking.mailer import FolderMailer, Mailer, SmtpMailer
 from booking.qa.cast import NOW
 from booking.settings import InvalidSettings, Settings
-from booking.web import access, errors, forms, fragments, language, reads, security, urls
+from booking.web import (
+    access,
+    compression,
+    errors,
+    forms,
+    fragments,
+    language,
+    reads,
+    security,
+    urls,
+)
 from booking.web.account import bp as account
 from booking.web.agenda import bp as agenda
 from booking.web.appointments import bp as appointments
@@ -52,9 +61,6 @@ def create_app(
         SESSION_REFRESH_EACH_REQUEST=False,
         REMEMBER_COOKIE_NAME="",  # flask-login's own, which nobody can send: sessions are rows.
         PERMANENT_SESSION_LIFETIME=timedelta(days=90),
-        COMPRESS_MIMETYPES=["text/html", "text/calendar"],  # Files are compressed ahead.
-        COMPRESS_MIN_SIZE=200,
-        COMPRESS_BR_LEVEL=5,
     )
     if settings.trusted_proxies:  # Only who is asking; names and schemes come from the settings.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -69,9 +75,11 @@ def create_app(
     )
     db.connect(settings)
     Htmx(app)
-    Compress(app)
     LoginManager(app).user_loader(access.load_user)
-    for module in (urls, language, security, access, forms, fragments, errors, reads):
+    # What they do to an answer, they do in the opposite order: it is compressed in the end.
+    for module in (
+        compression, urls, language, security, access, forms, fragments, errors, reads
+    ):  # fmt: skip
         module.init_app(app)
     for blueprint in (
         portal,

@@ -1,13 +1,17 @@
 // What the portal does better with a script; without it, everything works all the same.
 (() => {
-  const words = document.currentScript.dataset, KEPT = "/citas/guardadas"
+  const KEPT = "/citas/guardadas"
+
+  // A strict policy holds, no page stays in storage, and refusals are shown where they happened.
+  Object.assign(htmx.config, {historyCacheSize: 0, allowEval: false, includeIndicatorStyles: false,
+    responseHandling: [{code: "204", swap: false}, {code: "...", swap: true}]})
 
   // A tap without a network says so where it was tapped; nothing on the page is lost.
   const unheard = () => {
     const step = document.getElementById("step")
     document.getElementById("unheard")?.remove()
     step.insertAdjacentHTML("afterbegin", '<p class="alert" id="unheard" role="alert" tabindex="-1"></p>')
-    step.firstChild.textContent = words.unheard
+    step.firstChild.textContent = UNHEARD[document.documentElement.lang]
     step.firstChild.focus()
   }
   addEventListener("htmx:sendError", unheard)

@@ -114,6 +114,12 @@ def appointment(account: Account, appointment_id: int) -> Appointment:
     return row
 
 
+def last(account: Account) -> Appointment | None:
+    """What this account asked for last, whatever became of it."""
+    found: Appointment | None = _appointments(account).order_by(Appointment.id.desc()).first()
+    return found
+
+
 def history(appointment: Appointment) -> list[History]:
     """What happened to the appointment, oldest first."""
     return list(

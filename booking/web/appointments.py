@@ -25,6 +25,7 @@ from booking.web.errors import problem
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
 from booking.web.language import say
+from booking.web.new_appointment import repeat, start_url
 from booking.web.urls import now, settings
 
 bp = Blueprint("appointments", __name__, url_prefix="/citas")
@@ -52,13 +53,19 @@ def map_url(query: str) -> str:
 @for_client
 def index() -> ResponseReturnValue:
     who = account()
-    if who.staff and not queries.people(who):
+    people = queries.people(who)
+    if who.staff and not people:
         return redirect(url_for("requests.inbox"), 303)
     page = argument("pasadas", int)
     if page is not None:
         rows, more = queries.past(who, page=max(1, min(page, 10_000)), now=now())
         return render("appointments/past.html", rows=rows, page=max(1, page), more=more)
-    return render("appointments/index.html", found=queries.appointments(who, now=now()))
+    return render(
+        "appointments/index.html",
+        found=queries.appointments(who, now=now()),
+        start=start_url(plan(), people),
+        repeat=repeat(plan(), people),
+    )
 
 
 @bp.get("/<int:appointment_id>")

@@ -47,6 +47,7 @@ bp = Blueprint("new_appointment", __name__, url_prefix="/citas/nueva")
 
 ANYBODY = "cualquiera"
 VIDEO = "video"
+REPEAT_DAYS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,20 +219,78 @@ def first_gap(draft: Draft) -> str:
     return "person"
 
 
-def next_url(the: Plan, draft: Draft, **changes: str) -> str:
-    """Where a choice leads: past the steps at which there is nothing to choose."""
-    query: dict[str, Any] = draft.query() | changes
-    service = the.service_by_key(query["servicio"])
-    assert service is not None
-    place = query.get("consultorio")
-    places = places_for(the, service)
-    keys = [VIDEO if p is None else p.key for p in places]
-    if place not in keys:
-        query.pop("consultorio", None)
-        if len(keys) > 1:
-            return url_for("new_appointment.location", **query)
-        query["consultorio"] = keys[0]
-    return url_for("new_appointment.slot", **query)
+def start_url(the: Plan, people: list[Client]) -> str:
+    """Where «Solicitar cita» leads: past the services, when there is only one."""
+    services = services_for(the, people)
+    if len(services) == 1:
+        return past_service(the, Draft(service=services[0]), queries.own_clinician(account()))
+    return url_for("new_appointment.service")
+
+
+def past_service(the: Plan, draft: Draft, own: int | None) -> str:
+    """Where the choice of a service leads: past the places, when there is only one."""
+    assert draft.service is not None
+    places = places_for(the, draft.service)
+    if draft.placed and draft.location in places:
+        return past_place(the, draft, own)
+    draft = replace(draft, location=None, video=False)
+    if len(places) > 1:
+        return draft.url("location")
+    return past_place(the, replace(draft, location=places[0], video=places[0] is None), own)
+
+
+def past_place(the: Plan, draft: Draft, own: int | None) -> str:
+    """Where the choice of a place leads: past the clinicians, when it is known who it will be."""
+    assert draft.service is not None
+    offering = the.offered_at(draft.service, draft.location_id)
+    known = draft.anybody or draft.clinician in offering or own in {c.id for c in offering}
+    return draft.url("slot" if known or len(offering) == 1 else "clinician")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """What was asked for last, and when it can be had again."""
+
+    draft: Draft
+    times: list[datetime]
+    zone: ZoneInfo
+
+
+def repeat(the: Plan, people: list[Client]) -> Repeat | None:
+    """«La misma que la última vez»; nothing when it can no longer be asked for like that."""
+    last = queries.last(account())
+    if last is None or pending_count(account()) >= the.practice.max_pending:
+        return None
+    service, clinician = the.services[last.service_id], the.clinicians[last.clinician_id]
+    client = next((client for client in people if client.id == last.client_id), None)
+    place = the.locations[last.location_id] if last.location_id else None
+    if (
+        client is None
+        or not (service.active and service.online and suits(service, client))
+        or place not in places_for(the, service)
+        or clinician not in the.offered_at(service, last.location_id)
+    ):
+        return None
+    draft = Draft(
+        service=service, location=place, video=place is None, clinician=clinician, client=client
+    )
+    zone = queries.zone_at(last.location_id, account())
+    today = now().astimezone(zone).date()
+    days, _later = availability.free_days(
+        wish_of(the, draft), since=today, zone=zone, now=now(), most_days=REPEAT_DAYS
+    )
+    usual = last.starts_at.astimezone(zone)
+    return Repeat(draft, [nearest(usual, times, zone) for _day, times in days], zone)
+
+
+def nearest(usual: datetime, times: list[datetime], zone: ZoneInfo) -> datetime:
+    """The time of a day that is nearest to the usual hour."""
+
+    def apart(moment: datetime) -> int:
+        local = moment.astimezone(zone)
+        return abs(60 * (local.hour - usual.hour) + local.minute - usual.minute)
+
+    return min(times, key=apart)
 
 
 @bp.get("")
@@ -245,13 +304,13 @@ def start() -> ResponseReturnValue:
 def service(draft: Draft) -> ResponseReturnValue:
     the, who = plan(), account()
     services = services_for(the, queries.people(who), moves=draft.replaces)
-    pending = pending_count(who)
+    pending, own = pending_count(who), queries.own_clinician(who)
     if len(services) == 1 and draft.service is None:
-        return redirect(next_url(the, draft, servicio=services[0].key), 303)
+        return redirect(past_service(the, replace(draft, service=services[0]), own), 303)
     return render(
         "new_appointment/service.html",
         draft=draft,
-        choices=[(s, next_url(the, draft, servicio=s.key)) for s in services],
+        choices=[(s, past_service(the, replace(draft, service=s), own)) for s in services],
         pending=pending,
         left=the.practice.max_pending - pending,
     )
@@ -262,8 +321,9 @@ def service(draft: Draft) -> ResponseReturnValue:
 def location(draft: Draft) -> ResponseReturnValue:
     the = plan()
     assert draft.service is not None
+    own = queries.own_clinician(account())
     choices = [
-        (place, draft.url("slot", consultorio=place.key if place else VIDEO))
+        (place, past_place(the, replace(draft, location=place, video=place is None), own))
         for place in places_for(the, draft.service)
     ]
     return render(

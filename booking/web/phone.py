@@ -2,7 +2,7 @@
 
 import json
 
-from flask import Blueprint, Response, jsonify, render_template
+from flask import Blueprint, Response, jsonify, make_response, render_template
 from flask_babel import gettext as _
 
 from booking.availability import plan
@@ -11,11 +11,11 @@ from booking.models import Appointment
 from booking.queries import portal as queries
 from booking.web.access import account, for_client, public
 from booking.web.language import say
-from booking.web.urls import STATIC, now, static
+from booking.web.urls import STATIC, now, revalidated, static
 
 bp = Blueprint("phone", __name__)
 
-SHELL = ("citas.css", "htmx-2.0.11.min.js", "portal.js")
+SHELL = ("citas.css", "portal.js")
 ICONS = {"icono-192.png": "192x192", "icono-512.png": "512x512"}
 PAPER = "#f7f3ec"  # As in citas.css.
 
@@ -25,11 +25,11 @@ PAPER = "#f7f3ec"  # As in citas.css.
 def worker() -> Response:
     """The service worker; another one as soon as a file that it keeps changes."""
     files = json.dumps([static(name) for name in SHELL])
-    response = Response(
-        f"const FILES = {files}\n{(STATIC / 'sw.js').read_text()}", mimetype="text/javascript"
+    return revalidated(
+        Response(
+            f"const FILES = {files}\n{(STATIC / 'sw.js').read_text()}", mimetype="text/javascript"
+        )
     )
-    response.headers["Cache-Control"] = "no-cache"
-    return response
 
 
 @bp.get("/manifest.webmanifest")
@@ -52,14 +52,16 @@ def manifest() -> Response:
         ],
     )
     response.mimetype = "application/manifest+json"
-    return response
+    return revalidated(response)
 
 
 @bp.get("/sin-conexion")
 @public
-def offline() -> str:
+def offline() -> Response:
     """The page that the worker shows when there is no network; nobody's data is in it."""
-    return render_template("phone/offline.html", practice=plan().practice)
+    return revalidated(
+        make_response(render_template("phone/offline.html", practice=plan().practice))
+    )
 
 
 @bp.get("/citas/guardadas")

@@ -1,26 +1,47 @@
 """What a request knows from the start: the time, the settings, and files by their hashed names."""
 
-import gzip
 import hashlib
+import json
 import mimetypes
+import re
 from datetime import datetime
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
-import brotli
 from flask import Flask, Response, abort, current_app, g, request, url_for
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from booking import availability
 from booking.clock import Clock
 from booking.db import database, release
+from booking.language import LANGUAGES, speech
 from booking.settings import Settings
 from booking.web.access import FILE, of, public
+from booking.web.compression import compress, encoding
 
 STATIC = Path(__file__).parent.parent.parent / "static"
 FOREVER = "public, max-age=31536000, immutable"
+HTMX, SCRIPT = "htmx-2.0.11.min.js", "portal.js"
+IDLE = re.compile(rb"/\*.*?\*/|\s*([{};,])\s*|(?<=:) ", re.DOTALL)  # What a stylesheet can spare.
+
+
+def _(text: str) -> str:
+    return text
+
+
+UNHEARD = _("No hay conexión. Lo que escribió sigue aquí: inténtelo otra vez cuando vuelva.")
+
+
+class Sessions(SecureCookieSessionInterface):
+    """What is public is the same for everybody: it neither depends on a cookie nor sets one."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if not response.cache_control.public:
+            super().save_session(app, session, response)
 
 
 def init_app(app: Flask) -> None:
+    app.session_interface = Sessions()
     app.before_request(_begin)
     app.teardown_request(_end)
     app.add_url_rule("/static/<digest>/<path:filename>", "hashed_file", hashed_file)
@@ -54,7 +75,7 @@ def now() -> datetime:
 @cache
 def static(filename: str) -> str:
     """The address of a file; it changes with the file, so that browsers may keep it for good."""
-    digest = hashlib.sha256((STATIC / filename).read_bytes()).hexdigest()[:10]
+    digest = hashlib.sha256(_content(filename)).hexdigest()[:10]
     return url_for("hashed_file", digest=digest, filename=filename)
 
 
@@ -64,13 +85,22 @@ def hashed_file(digest: str, filename: str) -> Response:
     """A file of ours, compressed as well as can be, once."""
     if filename not in _files() or static(filename).split("/")[2] != digest:
         abort(404)
-    # Browsers ask for Brotli over HTTPS only: a phone on a LAN gets gzip.
-    encoding = next((e for e in COMPRESSORS if request.accept_encodings[e]), "")
-    response = Response(_content(filename, encoding), mimetype=mimetypes.guess_type(filename)[0])
-    if encoding:
-        response.headers["Content-Encoding"] = encoding
+    chosen = encoding()
+    response = Response(_packed(filename, chosen), mimetype=mimetypes.guess_type(filename)[0])
+    if chosen:
+        response.headers["Content-Encoding"] = chosen
     response.headers["Cache-Control"] = FOREVER
     response.headers["Vary"] = "Accept-Encoding"
+    response.set_etag(digest, weak=True)  # Every encoding of it is the same file.
+    response.make_conditional(request)
+    return response
+
+
+def revalidated(response: Response) -> Response:
+    """An answer with nobody's data: kept, and asked for anew, without a body if it is the same."""
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag(weak=True)
+    response.make_conditional(request)
     return response
 
 
@@ -80,10 +110,16 @@ def _files() -> frozenset[str]:
     return frozenset(p.relative_to(STATIC).as_posix() for p in STATIC.rglob("*") if p.is_file())
 
 
-COMPRESSORS = {"br": partial(brotli.compress, quality=11), "gzip": partial(gzip.compress, mtime=0)}
-
-
 @cache
-def _content(filename: str, encoding: str) -> bytes:
+def _packed(filename: str, encoding: str) -> bytes:
+    return compress(_content(filename), encoding, ahead=True)
+
+
+def _content(filename: str) -> bytes:
+    """What is served under a name; our script has htmx before it, and its words."""
     content = (STATIC / filename).read_bytes()
-    return bytes(COMPRESSORS[encoding](content)) if encoding else content
+    if filename == SCRIPT:
+        said = {code: speech(code).gettext(UNHEARD) for code in LANGUAGES}
+        words = f"const UNHEARD = {json.dumps(said, ensure_ascii=False)};"
+        return b"\n".join([(STATIC / HTMX).read_bytes(), words.encode(), content])
+    return IDLE.sub(rb"\1", content) if filename.endswith(".css") else content

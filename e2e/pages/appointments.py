@@ -80,3 +80,11 @@ class AppointmentsPage:
         self.page.get_by_label("Por la tarde").check()
         self.page.get_by_label("Algo más, si quiere").fill(wish)
         self.page.get_by_role("button", name="Sí, ninguno me sirve").click()
+
+    def repeat_last(self) -> str:
+        """«La misma que la última vez», at the first time that it offers; what the button said."""
+        again = self.page.get_by_role("region", name="La misma que la última vez")
+        first = again.get_by_role("button").first
+        words = first.inner_text()
+        first.click()
+        return words

@@ -47,7 +47,7 @@ def test_the_worker_keeps_the_files_of_today_and_is_asked_for_anew(visitor):
     answer = visitor().get("/sw.js")
     assert (answer.mimetype, answer.headers["Cache-Control"]) == ("text/javascript", "no-cache")
     files = json.loads(answer.text.partition("\n")[0].removeprefix("const FILES = "))
-    assert len(files) == 3
+    assert len(files) == 2
     assert {visitor().get(file).status_code for file in files} == {200}
 
 
