@@ -280,7 +280,9 @@ def repeat(the: Plan, people: list[Client]) -> Repeat | None:
         wish_of(the, draft), since=today, zone=zone, now=now(), most_days=REPEAT_DAYS
     )
     usual = last.starts_at.astimezone(zone)
-    return Repeat(draft, [nearest(usual, times, zone) for _day, times in days], zone)
+    # Not the very time that was asked for: if it is free, it was denied or given up.
+    free = ([time for time in times if time != last.starts_at] for _day, times in days)
+    return Repeat(draft, [nearest(usual, times, zone) for times in free if times], zone)
 
 
 def nearest(usual: datetime, times: list[datetime], zone: ZoneInfo) -> datetime:

@@ -7,7 +7,9 @@ from urllib.parse import urlencode
 import pytest
 
 from bench.pages import counted
+from booking import gateway
 from booking.models import Access, Appointment, Clinician, Practice, Service
+from booking.operations import deny
 from tests.builders import NOW, at, confirmed_session, own_client, request
 from tests.web.test_flow import heading, key_of
 from tests.web.test_fuzz import fields_of
@@ -55,6 +57,13 @@ def test_it_offers_three_days_at_the_hour_nearest_to_the_last(phone, ana):
     assert len(set(days)) == 3
     assert {time[10:] for time in offered(phone)} == {"T18:00Z"}
     assert min(days) > NOW.date().isoformat()
+
+
+def test_the_time_that_was_denied_is_not_offered_again(phone, ana, ines):
+    denied = request(ana, at(4, 10))
+    deny(denied.id, version=1, actor=gateway.staff(ines), now=NOW)
+    assert f"{at(4, 10):%Y-%m-%dT%H:%MZ}" not in offered(phone)
+    assert len(offered(phone)) == 3
 
 
 def test_another_time_can_be_looked_for(phone, ana):
