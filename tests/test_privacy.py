@@ -278,6 +278,24 @@ def test_whoever_has_the_address_now_keeps_it_when_the_first_is_erased(
     assert [s.account for s in SignIn.select().where(SignIn.email == EMAIL)] == [second, second]
 
 
+def test_what_the_first_was_told_stays_theirs_when_another_has_the_address(
+    quetzalli, settings, clock, mailer
+):
+    worker.tick(clock, mailer, settings)
+    changed_to(quetzalli, "otra@example.org", settings)
+    first = [m.id for m in OutboxMessage.select().where(OutboxMessage.recipient == EMAIL)]
+    assert len(first) > 2
+    second = make_account("Segunda Persona", EMAIL)
+    signing_in.ask_for_mail(EMAIL, browser="b", next_path="", language="es", now=NOW)
+    export = queries.export(person(), now=NOW)
+    assert [m["tipo"] for m in export["mensajes"]] == [Kind.SIGN_IN_REQUESTED]
+    erasing.erase(person(), now=NOW)
+    kept = [m.id for m in OutboxMessage.select().where(OutboxMessage.recipient == EMAIL)]
+    assert kept == first
+    assert {s.account for s in SignIn.select().where(SignIn.email == EMAIL)} == {quetzalli}
+    assert Account.get_by_id(second.id).email != EMAIL
+
+
 def test_an_erased_person_can_come_back_as_somebody_new(quetzalli, settings):
     proof = signing_in.ask_for_mail(EMAIL, browser="b", next_path="", language="es", now=NOW)
     erasing.erase(person(), now=NOW)

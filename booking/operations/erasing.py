@@ -24,7 +24,7 @@ from booking.models import (
     SignIn,
     WebSession,
 )
-from booking.queries.person import Person, as_now, mail_elsewhere
+from booking.queries.person import Person, as_now, mail_elsewhere, mail_since
 
 NOBODY = "Persona borrada"
 NOWHERE = "@borrado.invalid"  # RFC 2606.
@@ -116,15 +116,22 @@ def _forget_mail(person: Person) -> None:
     nowhere = _nowhere(account or (person.own[0] if person.own else person.proofs[0]))
     staff = account is not None and account.staff
     kept = {account.email} if account is not None and staff else set()
+    since = mail_since(person)
+    # Not those of an account that had the address before.
+    proofs = (
+        SignIn.account.is_null()
+        | (SignIn.account == account)
+        | (SignIn.changes_email & SignIn.used_at.is_null())
+    )
     for email in person.emails:
-        theirs = (OutboxMessage.recipient == email) & (OutboxMessage.audience == "client")
+        theirs = (OutboxMessage.recipient == email) & (OutboxMessage.audience == "client") & since
         if email in kept:
             # Codes to sign in are the staff's own.
             theirs &= OutboxMessage.appointment.is_null(False)
         _unaddress(theirs, nowhere)
         if email not in kept:
             SignIn.update(email=nowhere, registration=None, next_path="").where(
-                SignIn.email == email
+                SignIn.email == email, proofs
             ).execute()
 
 

@@ -184,16 +184,46 @@ def export(person: Person, *, now: datetime) -> dict[str, Any]:
 
 
 def _mail(person: Person) -> Expression:
-    here = OutboxMessage.recipient.in_(list(person.emails))
+    here = OutboxMessage.recipient.in_(list(person.emails)) & mail_since(person)
     if person.account is None:
         return here
-    # An address that was asked for and not proven is another's: so is what it was told.
+    return here | _had_elsewhere(person)
+
+
+def mail_since(person: Person) -> Expression:
+    """Which messages did not go to others who had the person's addresses before."""
+    emails, mine = list(person.emails), person.account.id if person.account else None
+    moved = OutboxMessage.select().where(
+        OutboxMessage.kind == Kind.EMAIL_CHANGED, OutboxMessage.recipient.in_(emails)
+    )
+    held = SignIn.select().where(
+        SignIn.email.in_(emails),
+        SignIn.account.is_null(False),
+        ~SignIn.changes_email | SignIn.used_at.is_null(False),
+    )
+    whose = {m.context.get("account") for m in moved} | {proof.account_id for proof in held}
+    before = Account.select().where(Account.id.in_(list(whose)), Account.id != (mine or 0))
+    theirs = [
+        row.id
+        for account in before
+        for row in OutboxMessage.select(OutboxMessage.id).where(
+            OutboxMessage.recipient.in_(emails), _had_elsewhere(_person(account, []))
+        )
+    ]
+    return OutboxMessage.id.not_in(theirs)
+
+
+def _had_elsewhere(person: Person) -> Expression:
+    """What an account was told at addresses that were its own then.
+
+    An address that was asked for and not proven is another's: so is what it was told.
+    """
+    assert person.account is not None
     unproven = SignIn.select(SignIn.id).where(
         SignIn.account == person.account, SignIn.changes_email, SignIn.used_at.is_null()
     )
-    elsewhere = mail_elsewhere(person.account, person.clients)
     told = OutboxMessage.sign_in.is_null() | OutboxMessage.sign_in.not_in(unproven)
-    return here | (elsewhere & told)
+    return mail_elsewhere(person.account, person.clients) & told
 
 
 def _account(account: Account) -> dict[str, Any]:
