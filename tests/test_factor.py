@@ -24,11 +24,13 @@ from booking.models import (
     SignIn,
     WebSession,
 )
-from booking.operations import limits, second_factor
+from booking.operations import limits, second_factor, signing_in
 from booking.operations.limits import LIMITS, Limited
-from booking.settings import Environment
+from booking.operations.second_factor import SessionGone
+from booking.operations.signing_in import Browser
+from booking.settings import Environment, Settings
 from booking.web.access import For
-from tests.builders import own_client
+from tests.builders import NOW, own_client
 from tests.conftest import make_account
 from tests.web.test_flow import heading, key_of
 
@@ -99,6 +101,28 @@ def test_staff_activate_their_factor_when_they_first_enter(enter, ines, clock, d
     assert browser.get("/agenda").status_code == 200
     assert "Activó la verificación en dos pasos" in [m["Subject"] for m in deliver().sent]
     assert [e.event for e in AccountEvent.select()] == ["factor_set"]
+
+
+def test_of_two_who_are_half_in_the_faster_one_activates(ines, settings):
+    """Each of their pages said that there was no app yet."""
+    faster, slower = (signing_in.open_session(ines, Browser(), now=NOW).session for _ in "ab")
+    app = second_factor.activate(
+        faster, code_of(faster, settings), secret_key=settings.secret_key, now=NOW
+    )
+    assert app.signed_in.session.account == ines
+    nonce = Factor.get().nonce
+    with pytest.raises(SessionGone):
+        second_factor.activate(
+            slower, code_of(slower, settings), secret_key=settings.secret_key, now=NOW
+        )
+    assert Factor.get().nonce == nonce
+    assert WebSession.get_by_id(slower.id).cleared_at is None
+
+
+def code_of(session: WebSession, settings: Settings) -> str:
+    """What the app shows that this session's page sets up."""
+    nonce = second_factor.proposed(session)
+    return authenticator.code_at(settings.secret_key, nonce, authenticator.step_of(NOW))
 
 
 def test_codes_are_shown_until_they_are_kept_and_never_again(activated):

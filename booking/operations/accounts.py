@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from peewee import Expression
+
 from booking import links, notifications
 from booking.db import transaction, tuples
 from booking.models import (
@@ -43,6 +45,7 @@ def disable(account: Account, *, now: datetime) -> bool:
         changed = _set(account, disabled_at=now)
         if changed:
             signing_in.end_all(account, now=now)
+            _end_links(SignIn.account == account, now=now)
             second_factor.note(account, AccountEventKind.DISABLED, by=None, now=now)
     return changed
 
@@ -72,28 +75,35 @@ def change_email(account: Account, email: str, *, now: datetime) -> None:
 
 
 def close_restored_doors(*, now: datetime) -> None:
-    """What opened the book when it was copied opens its copy to nobody: it may be closed since.
-
-    Links of messages that wait go out under another name, since the first may have gone already.
-    """
+    """What opened the book when it was copied opens its copy to nobody: it may be closed since."""
     with transaction():
         WebSession.update(ended_at=now).where(WebSession.ended_at.is_null()).execute()
         KnownDevice.delete().execute()
-        waiting = [
-            id_
-            for (id_,) in tuples(
-                OutboxMessage.select(OutboxMessage.sign_in).where(
-                    OutboxMessage.state == Delivery.WAITING,
-                    OutboxMessage.appointment.is_null(False),
-                    OutboxMessage.sign_in.is_null(False),
-                )
+        _end_links(SignIn.used_at.is_null(), now=now)
+
+
+def _end_links(which: Expression, *, now: datetime) -> None:
+    """What was mailed opens nothing any more, even if it has not gone yet for all we know.
+
+    Links of messages that wait go out under another name.
+    """
+    waiting = [
+        id_
+        for (id_,) in tuples(
+            OutboxMessage.select(OutboxMessage.sign_in)
+            .join(SignIn)
+            .where(
+                which,
+                OutboxMessage.state == Delivery.WAITING,
+                OutboxMessage.appointment.is_null(False),
             )
-        ]
-        SignIn.update(expires_at=now).where(
-            SignIn.used_at.is_null(), SignIn.expires_at > now, SignIn.id.not_in(waiting)
-        ).execute()
-        for id_ in waiting:
-            SignIn.update(nonce=links.new_nonce()).where(SignIn.id == id_).execute()
+        )
+    ]
+    SignIn.update(expires_at=now).where(
+        which, SignIn.used_at.is_null(), SignIn.expires_at > now, SignIn.id.not_in(waiting)
+    ).execute()
+    for id_ in waiting:
+        SignIn.update(nonce=links.new_nonce()).where(SignIn.id == id_).execute()
 
 
 def _set(account: Account, *, disabled_at: datetime | None) -> bool:

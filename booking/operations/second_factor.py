@@ -63,11 +63,13 @@ def activate(session: WebSession, code: str, *, secret_key: str, now: datetime) 
     Raises:
         WrongFactor: the app was set up with something else, or its clock is wrong.
         TooOften: too many wrong codes.
-        SessionGone: there is nothing to let in any more.
+        SessionGone: there is nothing to let in any more, or an app to show first.
     """
     account, nonce = session.account, proposed(session)
     with transaction():
         left = _try(session, now=now)
+        if session.cleared_at is None and of(account) is not None:
+            raise SessionGone  # Another session was faster: its app is the one to show.
         step = authenticator.matching_step(secret_key, nonce, code, after=0, now=now)
         if step is not None:
             _forget(account)

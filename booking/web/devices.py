@@ -2,6 +2,7 @@
 
 import ipaddress
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from flask import Response, request
 from flask_babel import gettext as _
@@ -43,7 +44,7 @@ def network() -> str:
     Nobody behind an address that is not public: that is a proxy of ours or the practice's own.
     """
     try:
-        address = ipaddress.ip_address(request.remote_addr or "")
+        address = _address(request.remote_addr or "")
     except ValueError:
         return ""
     if not address.is_global:
@@ -51,6 +52,20 @@ def network() -> str:
     if address.version == 6:
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)
+
+
+def _address(said: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """What a proxy calls it: some add the port, some write IPv4 as IPv6 (RFC 4291, 2.5.5.2).
+
+    Raises:
+        ValueError: it is no address.
+    """
+    try:
+        address = ipaddress.ip_address(said)
+    except ValueError:
+        address = ipaddress.ip_address(urlsplit(f"//{said}").hostname or "")
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return mapped or address
 
 
 def _name(user_agent: str) -> str:

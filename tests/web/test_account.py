@@ -113,6 +113,7 @@ def test_a_disabled_account_is_out_on_every_device_and_stays_out(app, visitor, a
     assert visitor().post(current_link()).status_code == 410
     assert "puede entrar de nuevo" in run(args=["account", "enable", ana.email]).output
     assert [b.get("/citas").status_code for b in browsers] == [303, 303]
+    assert visitor().post(current_link()).status_code == 410  # What was mailed before stays shut.
     ask_for_mail(visitor())
     assert visitor().post(current_link()).location == "/citas"
     assert [e.event for e in AccountEvent.select().order_by(AccountEvent.id)] == [

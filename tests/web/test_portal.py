@@ -227,6 +227,8 @@ def test_a_mail_whose_code_is_dead_is_not_sent(visitor, ana, clock, deliver):
     [
         ("200.57.3.9", "200.57.3.9", "200.57.3.10"),
         ("2806:2f0:1:2::7", "2806:2f0:1:2:ffff::9", "2806:2f0:1:3::7"),
+        ("::ffff:200.57.3.9", "200.57.3.9:51111", "::ffff:200.57.3.10"),  # As some proxies say it.
+        ("[2806:2f0:1:2::7]:443", "2806:2f0:1:2::8", "[2806:2f0:1:3::7]:443"),
     ],
 )
 def test_a_network_gets_so_many_mails_an_hour(visitor, clock, address, neighbour, stranger):
@@ -239,7 +241,9 @@ def test_a_network_gets_so_many_mails_an_hour(visitor, clock, address, neighbour
     assert ask_from(neighbour, visitor, most).status_code == 303
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.7", "fd00::7", "", "unix:"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.0.0.7", "::ffff:10.0.0.7", "fd00::7", "", "unix:"]
+)
 def test_a_proxy_that_nobody_spoke_of_is_not_taken_for_one_busy_visitor(visitor, address):
     most = LIMITS[Limited.NETWORK].most
     assert {ask_from(address, visitor, n).status_code for n in range(most + 1)} == {303}
