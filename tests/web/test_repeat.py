@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from bench.pages import counted
-from booking.models import Access, Appointment, Clinician, Practice, Service
+from booking.models import Access, Appointment, Clinician, Location, Practice, Service
 from tests.builders import NOW, at, confirmed_session, own_client, request
 from tests.web.test_flow import heading, key_of
 from tests.web.test_fuzz import fields_of
@@ -87,6 +87,7 @@ def test_whoever_waits_for_three_answers_is_not_tempted(phone, ana):
         (Service, "individual", {"active": False}),
         (Service, "individual", {"audience": "new"}),
         (Clinician, "ines", {"active": False}),
+        (Location, "centro", {"active": False}),
     ],
 )
 def test_what_is_offered_no_more_is_not_offered_again(phone, ana, model, key, columns):
