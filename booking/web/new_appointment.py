@@ -268,7 +268,6 @@ def repeat(the: Plan, people: list[Client]) -> Repeat | None:
         client is None
         or not (service.active and service.online and suits(service, client))
         or place not in places_for(the, service)
-        or clinician not in the.offered_at(service, last.location_id)
     ):
         return None
     draft = Draft(
