@@ -15,7 +15,15 @@ from booking import availability, operations
 from booking.availability import STAFF_MAY_WAIVE, NotFree, Plan, Rule, Slot, Wish, plan, wall
 from booking.gateway import ChangedMeanwhile
 from booking.lifecycle import IllegalTransition, State
-from booking.models import Appointment, Client, Clinician, Location, Modality, Service
+from booking.models import (
+    Appointment,
+    Client,
+    Clinician,
+    Location,
+    Modality,
+    Service,
+    folded,
+)
 from booking.occupancy import SlotTaken
 from booking.operations import erasing
 from booking.operations.people import AlreadyKnown
@@ -120,7 +128,7 @@ def erase(client_id: int) -> ResponseReturnValue:
     person, form, pending = _person(client_id), Form(), []
     if request.method == "POST":
         typed = form.text("nombre", required=_("Escriba el nombre completo."))
-        if not form.errors and queries.folded(typed) != queries.folded(person.name):
+        if not form.errors and folded(typed) != folded(person.name):
             form.refuse("nombre", _("No es el mismo nombre. Escríbalo como se muestra arriba."))
         if not form.errors:
             try:
