@@ -43,9 +43,10 @@ TAKEN = """
         a.room_pinned, a.client_id IN ({theirs})
     FROM {tables}
     WHERE {row}.state IN ({states}) AND {row}.starts_at BETWEEN {first} AND {last}
-        AND ({row}.clinician_id IN ({clinicians}) OR {row}.room_id IN ({rooms})
-            OR a.client_id IN ({theirs}))
+        AND (+{row}.clinician_id IN ({clinicians}) OR +{row}.room_id IN ({rooms})
+            OR +a.client_id IN ({theirs}))
 """
+"""The signs keep SQLite from an index that holds whatever a clinician ever did."""
 THEIRS = """
     SELECT id FROM client
     WHERE id IN ({people}) OR first_member_id IN ({people}) OR second_member_id IN ({people})
