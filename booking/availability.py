@@ -4,6 +4,7 @@ The list of free times, the check when somebody asks or accepts, and the solver'
 come from `solver.candidates`, so they cannot disagree.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -45,7 +46,6 @@ DAYPARTS = (
     solver.Daypart("afternoon", 12 * 60, 19 * 60),
     solver.Daypart("evening", 19 * 60, 24 * 60),
 )
-CHUNK_DAYS = 21
 # When a clinician decides, or staff book, only these rules are waived: notice, horizon and grid
 # bind clients who ask, not a promise that the practice itself makes.
 STAFF_MAY_WAIVE = frozenset({Rule.NOTICE, Rule.HORIZON, Rule.GRID})
@@ -110,6 +110,11 @@ class Plan:
     travel: dict[tuple[str, str], int]
     _blocks: dict[tuple[int, date], tuple[solver.Block, ...]] = field(default_factory=dict)
     _suited: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
+    _beside: dict[tuple[int, int, str], tuple[str, ...]] = field(default_factory=dict)
+    _offering: dict[tuple[int, int | None], list[Clinician]] = field(default_factory=dict)
+    _starts: dict[tuple[int, int, int | None, str, int], tuple[int, ...]] = field(
+        default_factory=dict
+    )
 
     def zone(self, location_id: int | None) -> ZoneInfo:
         """The zone that an office's hours, or the practice's, are in."""
@@ -127,7 +132,13 @@ class Plan:
 
     def offered_at(self, service: Service, location_id: int | None) -> list[Clinician]:
         """Who offers `service` at an office (by video: `None`), in the practice's order."""
-        if location_id is not None and not self._has_room(service, location_id):
+        key = (service.id, location_id)
+        if key not in self._offering:
+            self._offering[key] = self._offered_at(service, location_id)
+        return self._offering[key]
+
+    def _offered_at(self, service: Service, location_id: int | None) -> list[Clinician]:
+        if location_id is not None and not self.rooms_for(service.id, location_id):
             return []
         return [
             clinician
@@ -147,9 +158,6 @@ class Plan:
             )
         ]
 
-    def _has_room(self, service: Service, location_id: int) -> bool:
-        return bool(self.rooms_for(service.id, location_id))
-
     def rooms_for(self, service_id: int, location_id: int) -> tuple[str, ...]:
         """Rooms of an office in which a service can take place, the plainest first."""
         key = (service_id, location_id)
@@ -164,6 +172,14 @@ class Plan:
                 and room.seats >= service.seats
             )
         return self._suited[key]
+
+    def rooms_beside(self, service_id: int, location_id: int, room: str) -> tuple[str, ...]:
+        """Where else a session could be that has a room there."""
+        key = (service_id, location_id, room)
+        if key not in self._beside:
+            rooms = self.rooms_for(service_id, location_id)
+            self._beside[key] = tuple(other for other in rooms if other != room)
+        return self._beside[key]
 
     def notice(self, clinician: Clinician) -> int:
         """The minimum notice in minutes; never so short that nobody could answer in time."""
@@ -181,6 +197,42 @@ class Plan:
         if key not in self._blocks:
             self._blocks[key] = tuple(self._expand(clinician_id, day))
         return self._blocks[key]
+
+    def starts(
+        self, clinician_id: int, week: int, location_id: int | None, modality: Modality, length: int
+    ) -> tuple[int, ...]:
+        """Round times at which so many minutes fit into hours at a place that begin in a week.
+
+        Weeks are sevens of days since the year 1. Stretches of hours that touch are one.
+        """
+        key = (clinician_id, week, location_id, modality.value, length)
+        if key not in self._starts:
+            place = None if location_id is None else str(location_id)
+            windows = [
+                [
+                    (block.window.start, block.window.end)
+                    for block in self.blocks(clinician_id, date.fromordinal(7 * week + n))
+                    if block.location == place and solver.Modality(modality) in block.modalities
+                ]
+                for n in range(7 + 3)  # Hours and sessions last no more than a day each.
+            ]
+            whole = candidates.merged(itertools.chain.from_iterable(windows))
+            fitting = (
+                (max(a, start), min(b, end - length + 1))
+                for a, b in itertools.chain.from_iterable(windows[:7])
+                for start, end in whole
+            )
+            self._starts[key] = tuple(
+                Zone(self.zone(location_id).key).grid(
+                    candidates.merged(pair for pair in fitting if pair[0] < pair[1]),
+                    self.practice.grid_minutes,
+                )
+            )
+        return self._starts[key]
+
+    def way(self, here: int | None, there: int | None) -> int:
+        """The minutes from one office to another; nobody travels to or from video."""
+        return self.travel.get((str(here), str(there)), 0) if here and there else 0
 
     def _expand(self, clinician_id: int, day: date) -> Iterable[solver.Block]:
         rows = self.hours.get(clinician_id, ())
@@ -252,11 +304,11 @@ def forget() -> None:
 
 
 def _current() -> Plan:
-    practice = Practice.get()
-    key = (str(database.obj.database), practice.revision)
+    row = database.execute_sql("SELECT revision FROM practice").fetchone()
+    key = (str(database.obj.database), row[0] if row else 0)
     found = _plans.get(key)
     if found is None:
-        found = _read(practice)
+        found = _read(Practice.get())
         _plans.clear()  # Another thread may do the same at this moment: ours is in hand.
         _plans[key] = found
     return found
@@ -275,9 +327,9 @@ def _read(practice: Practice) -> Plan:
         offers=frozenset((row.clinician_id, row.service_id) for row in ClinicianService.select()),
         hours={clinician: tuple(rows) for clinician, rows in hours.items()},
         holidays={row.day: row.name for row in Holiday.select()},
-        travel={
-            (str(row.origin_id), str(row.destination_id)): row.minutes for row in Travel.select()
-        },
+        travel=solver.closed_ways(
+            {(str(row.origin_id), str(row.destination_id)): row.minutes for row in Travel.select()}
+        ),
     )
 
 
@@ -323,14 +375,7 @@ def facts(
         locations=tuple(solver.Location(str(row.id), row.zone) for row in the.locations.values()),
         travel=the.travel,
         rooms=tuple(
-            solver.Room(
-                id=str(row.id),
-                location=str(row.location_id),
-                features=frozenset(row.features),
-                seats=row.seats,
-                turnover=row.turnover_minutes,
-                windows=always if row.active else (),
-            )
+            replace(solver_room(row), windows=always if row.active else ())
             for row in the.rooms.values()
         ),
         clinicians=tuple(
@@ -383,6 +428,17 @@ def _blocked(
         else:
             outages.append(solver.Outage(window=window, location=str(location)))
     return absences, outages
+
+
+def solver_room(row: Room) -> solver.Room:
+    """A room in the solver's terms, but for when it is open."""
+    return solver.Room(
+        id=str(row.id),
+        location=str(row.location_id),
+        features=frozenset(row.features),
+        seats=row.seats,
+        turnover=row.turnover_minutes,
+    )
 
 
 def _service(row: Service) -> solver.Service:
@@ -480,7 +536,7 @@ def _busy(the: Plan, first: datetime, last: datetime, now: datetime) -> tuple[so
         client, first_member, second_member = who
         others: tuple[str, ...] = ()
         if room is not None and place is not None and not pinned and start > soon:
-            others = tuple(r for r in the.rooms_for(service, place) if r != str(room))
+            others = the.rooms_beside(service, place, str(room))
         busy.append(
             solver.Busy(
                 ref=busy_ref(chain, appointment, id_ if letter == "o" else None),
@@ -518,64 +574,6 @@ def request_for(the: Plan, wish: Wish, problem: solver.Problem) -> solver.Reques
         allowed_locations=None if wish.location_id is None else frozenset({str(wish.location_id)}),
         ignore_refs=frozenset(b.ref for b in problem.busy if b.ref.startswith(mine)),
     )
-
-
-def free_days(
-    wish: Wish, *, since: date, zone: ZoneInfo, now: datetime, most_days: int = 10
-) -> tuple[list[tuple[date, list[datetime]]], date | None]:
-    """The next days that have free times, with those times, and where to go on looking.
-
-    Days are those of `zone`. The second value is None when the horizon is reached.
-    """
-    the = plan()
-    today = now.astimezone(zone).date()
-    horizon = max((the.horizon(the.clinicians[c]) for c in wish.clinician_ids), default=0)
-    last = today + timedelta(days=horizon + 1)  # The rule counts days at the office.
-    day = max(since, today)
-    found: dict[date, list[datetime]] = {}
-    while day <= last:
-        stop = min(day + timedelta(days=CHUNK_DAYS), last + ONE_DAY)
-        for start in _free_starts(the, wish, wall(day, 0, zone), wall(stop, 0, zone), now):
-            found.setdefault(start.astimezone(zone).date(), []).append(start)
-        if len(found) > most_days:
-            days = sorted(found)
-            return [(d, found[d]) for d in days[:most_days]], days[most_days]
-        day = stop
-    return [(d, found[d]) for d in sorted(found)], None
-
-
-def _free_starts(
-    the: Plan, wish: Wish, since: datetime, until: datetime, now: datetime
-) -> list[datetime]:
-    problem = facts(the, since=since, until=until, now=now)
-    span = solver.Window(minutes(since), minutes(until))
-    return [instant(start) for start in sorted(_starts(the, wish, problem, span))]
-
-
-def _starts(the: Plan, wish: Wish, problem: solver.Problem, span: solver.Window) -> set[int]:
-    request = request_for(the, wish, problem)
-    starts: set[int] = set()
-    for place in candidates.places(problem, request):
-        starts.update(candidates.free_starts(problem, request, place, span))
-    return starts
-
-
-def count_free(searches: list[tuple[Wish, date]], *, zone: ZoneInfo, now: datetime) -> list[int]:
-    """How many times `free_days` would list for each wish from its day on; three queries in all."""
-    the = plan()
-    whose = {c for wish, _ in searches for c in wish.clinician_ids}
-    if not whose:
-        return [0 for _ in searches]
-    horizon = max(the.horizon(the.clinicians[c]) for c in whose)
-    until = wall(now.astimezone(zone).date() + timedelta(days=horizon + 2), 0, zone)
-    problem = facts(the, since=now, until=until, now=now)
-    spans = [
-        solver.Window(minutes(max(now, wall(day, 0, zone))), minutes(until)) for _, day in searches
-    ]
-    return [
-        len(_starts(the, wish, problem, span)) if span.start < span.end else 0
-        for (wish, _), span in zip(searches, spans, strict=True)
-    ]
 
 
 def judge(

@@ -32,6 +32,7 @@ from booking.models import (
     Relation,
     Room,
     Service,
+    folded,
 )
 from solver.problem import Block
 
@@ -813,6 +814,7 @@ def _client(person: _Person) -> dict[str, Any]:
     return {
         "kind": person.kind.value,
         "name": person.name,
+        "folded": folded(person.name),
         "email": person.email,
         "phone": person.phone,
         "birth_date": person.birth_date,

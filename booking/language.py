@@ -6,7 +6,7 @@ Message ids are Spanish, so `es` needs no catalogue; `es_ES` holds what Spain sa
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -40,19 +40,19 @@ class Speech:
 
     def day(self, when: datetime | date, zone: ZoneInfo | None = None) -> str:
         """«lunes, 9 de marzo de 2026», in the given zone."""
-        return self._format(when, self.gettext("EEEE, d 'de' MMMM 'de' y"), zone)
+        return self._date(when, self.gettext("EEEE, d 'de' MMMM 'de' y"), zone)
 
     def short_day(self, when: datetime | date, zone: ZoneInfo | None = None) -> str:
         """«lunes, 9 de marzo»: where the year is plain from what stands around."""
-        return self._format(when, self.gettext("EEEE, d 'de' MMMM"), zone)
+        return self._date(when, self.gettext("EEEE, d 'de' MMMM"), zone)
 
     def clock(self, when: datetime, zone: ZoneInfo) -> str:
         """«10:00 a. m.»; with 24 hours where the region writes so."""
-        return self._format(when, self.gettext("h:mm a"), zone)
+        return self._time(when, self.gettext("h:mm a"), zone)
 
     def hour(self, when: datetime, zone: ZoneInfo) -> str:
         """«10 a. m.»: a whole hour, where there is little room."""
-        return self._format(when, self.gettext("h a"), zone)
+        return self._time(when, self.gettext("h a"), zone)
 
     def moment(self, when: datetime, zone: ZoneInfo) -> str:
         """«lunes, 9 de marzo de 2026, a las 10:00 a. m.»."""
@@ -79,15 +79,22 @@ class Speech:
             return self.gettext("%(day)s, a la %(time)s", day=day, time=self.clock(when, zone))
         return self.gettext("%(day)s, a las %(time)s", day=day, time=self.clock(when, zone))
 
-    def _format(self, when: datetime | date, pattern: str, zone: ZoneInfo | None) -> str:
+    def _date(self, when: datetime | date, pattern: str, zone: ZoneInfo | None) -> str:
         if isinstance(when, datetime):
-            if zone is not None:
-                when = when.astimezone(zone)
-        else:
-            when = datetime(when.year, when.month, when.day)  # noqa: DTZ001 - a day has no zone.
-        text: str = format_datetime(when, pattern, locale=self.locale)
-        # Babel writes «a.m.», or parts it with narrow spaces that old phones show as boxes.
-        return HALF_DAY.sub("\u00a0\\1.\u00a0m.", text).replace("\u202f", "\u00a0")
+            when = when.astimezone(zone).date() if zone else when.date()
+        return _written(self.locale, pattern, when.year, when.month, when.day)
+
+    def _time(self, when: datetime, pattern: str, zone: ZoneInfo) -> str:
+        there = when.astimezone(zone)
+        return _written(self.locale, pattern, 2000, 1, 1, there.hour, there.minute)
+
+
+@lru_cache(maxsize=4096)  # Babel takes its time, and days and times of a page are not many.
+def _written(locale: Locale, pattern: str, *parts: int) -> str:
+    when = datetime(*parts)  # type: ignore[arg-type]  # noqa: DTZ001 - on the wall.
+    text: str = format_datetime(when, pattern, locale=locale)
+    # Babel writes «a.m.», or parts it with narrow spaces that old phones show as boxes.
+    return HALF_DAY.sub("\u00a0\\1.\u00a0m.", text).replace("\u202f", "\u00a0")
 
 
 def one_line(text: str) -> str:

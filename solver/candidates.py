@@ -27,7 +27,7 @@ from solver.problem import (
     busy_columns,
 )
 from solver.proposal import Swap
-from solver.rooms import Fit, Office
+from solver.rooms import Fit, Office, Sitting
 
 Range = tuple[int, int]
 Ranges = Iterable[Range]
@@ -95,7 +95,7 @@ def opening_hours(problem: Problem, service: str) -> dict[Where, list[Range]]:
         and (location is not None or modality is Modality.TELEHEALTH)
     )
     in_order = sorted(possible, key=lambda at: (order.get(at[0] or "", len(order)), at[1]))
-    return {where: _merged(windows[where]) for where in in_order}
+    return {where: merged(windows[where]) for where in in_order}
 
 
 def free_starts(
@@ -225,10 +225,10 @@ class Scene:
             if rule is not Rule.GRID and rule not in ignore  # The grid has too many gaps to sort.
             for pair in forbid(self, span)
         )
-        gaps = _gaps(forbidden, span)
+        left = gaps(forbidden, span)
         if Rule.GRID in ignore:
-            return [start for a, b in gaps for start in range(a, b)]
-        return list(self.zone.grid(gaps, self.problem.policy.grid_minutes))
+            return [start for a, b in left for start in range(a, b)]
+        return list(self.zone.grid(left, self.problem.policy.grid_minutes))
 
     def free_rooms(self, start: int) -> Iterator[Room]:
         if self.place.modality is Modality.IN_PERSON:
@@ -257,7 +257,7 @@ def unqualified(scene: Scene, _: Range) -> Ranges:
 def outside_hours(scene: Scene, _: Range) -> Ranges:
     """C02: the session, not its buffers, lies within one block."""
     starts = ((a, b - scene.duration + 1) for a, b in scene.hours if b - a >= scene.duration)
-    return _gaps(starts, ALWAYS)
+    return gaps(starts, ALWAYS)
 
 
 def absent(scene: Scene, _: Range) -> Ranges:
@@ -343,7 +343,7 @@ def outside_time_of_day(scene: Scene, span: Range) -> Ranges:
 def off_grid(scene: Scene, span: Range) -> Ranges:
     """C12: starts are round times of the local clock."""
     round_times = scene.zone.grid([span], scene.problem.policy.grid_minutes)
-    return _gaps(((start, start + 1) for start in round_times), span)
+    return gaps(((start, start + 1) for start in round_times), span)
 
 
 RULES: Mapping[Rule, Callable[[Scene, Range], Ranges]] = {
@@ -429,10 +429,10 @@ class _Tables:
                 alike[block.location, block.modalities].append((window.start, window.end))
             hours: dict[Where, list[Range]] = {}
             for (location, modalities), windows in alike.items():
-                merged = _merged(windows)
+                one = merged(windows)
                 for modality in modalities:
                     where = location, modality
-                    hours[where] = _merged([*hours[where], *merged]) if where in hours else merged
+                    hours[where] = merged([*hours[where], *one]) if where in hours else one
             self._hours[clinician] = hours
         return self._hours[clinician]
 
@@ -440,10 +440,10 @@ class _Tables:
         """When a session may start in the room: sorted instants that open and close by turns."""
         key = room.id, duration, ignore_refs
         if key not in self._room_starts:
-            windows = _merged((window.start, window.end) for window in room.windows)
+            windows = merged((window.start, window.end) for window in room.windows)
             open_ = ((a, b - duration + 1) for a, b in windows if b - a >= duration)
             forbidden = [
-                *_gaps(open_, ALWAYS),
+                *gaps(open_, ALWAYS),
                 *((a - duration + 1, b) for a, b in self.room_closed.get(room.id, [])),
                 *(
                     (busy.start - room.turnover - duration + 1, busy.end + room.turnover)
@@ -451,8 +451,9 @@ class _Tables:
                     if busy.ref not in ignore_refs
                 ),
             ]
-            gaps = _gaps(sorted(forbidden), ALWAYS)
-            self._room_starts[key] = [edge for gap in gaps for edge in gap]
+            self._room_starts[key] = [
+                edge for gap in gaps(sorted(forbidden), ALWAYS) for edge in gap
+            ]
         return self._room_starts[key]
 
     def without_room(
@@ -466,7 +467,7 @@ class _Tables:
                 if name in rooms
             ]
             free = (pair for flat in starts for pair in zip(flat[::2], flat[1::2], strict=True))
-            taken = _gaps(_merged(free), ALWAYS)
+            taken = gaps(merged(free), ALWAYS)
             self._without_room[key] = (
                 [
                     piece
@@ -491,12 +492,16 @@ class _Tables:
             rooms = self.rooms_at.get(location, [])
             self._offices[location] = Office(
                 rooms,
-                (row for room in rooms for row in self.busy_of_room.get(room.id, [])),
+                (
+                    Sitting(row.start, row.end, row.ref, room.id, row.other_rooms)
+                    for room in rooms
+                    for row in self.busy_of_room.get(room.id, [])
+                ),
                 {
                     room.id: [
                         piece
-                        for a, b in _merged((window.start, window.end) for window in room.windows)
-                        for piece in _gaps(sorted(self.room_closed.get(room.id, [])), (a, b))
+                        for a, b in merged((window.start, window.end) for window in room.windows)
+                        for piece in gaps(sorted(self.room_closed.get(room.id, [])), (a, b))
                     ]
                     for room in rooms
                 },
@@ -596,24 +601,24 @@ def _lasting(
             yield start, end
 
 
-def _merged(pairs: Ranges) -> list[Range]:
+def merged(pairs: Ranges) -> list[Range]:
     """Sorted, and one where they touch or overlap."""
     in_order = sorted(pairs)
     if not in_order:
         return []
-    merged: list[Range] = []
+    found: list[Range] = []
     start, end = in_order[0]
     for a, b in in_order:
         if a > end:
-            merged.append((start, end))
+            found.append((start, end))
             start, end = a, b
         elif b > end:
             end = b
-    merged.append((start, end))
-    return merged
+    found.append((start, end))
+    return found
 
 
-def _gaps(pairs: Ranges, span: Range) -> Iterator[Range]:
+def gaps(pairs: Ranges, span: Range) -> Iterator[Range]:
     """What sorted ranges, none of them empty, leave of the span."""
     start, end = span
     for a, b in pairs:

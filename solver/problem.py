@@ -259,7 +259,7 @@ def validate(problem: Problem) -> Problem:
             raise InvalidProblem(code, path, message)
     if not problem.travel:
         return problem
-    closed = replace(problem, travel=_closed(problem))
+    closed = replace(problem, travel=closed_ways(problem.travel))
     closed.derived["busy"] = busy_columns(problem)  # Of the same rows.
     return closed
 
@@ -534,9 +534,9 @@ CHECKS = (
 )
 
 
-def _closed(problem: Problem) -> dict[tuple[str, str], int]:
+def closed_ways(given: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
     """The shortest way between any two places, if need be by a third (Floyd and Warshall)."""
-    given, places = problem.travel, sorted({place for pair in problem.travel for place in pair})
+    places = sorted({place for pair in given for place in pair})
     far = 10**9
     minutes = {
         (a, b): 0 if a == b else given.get((a, b), given.get((b, a), far))

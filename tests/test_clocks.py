@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from booking import availability, gateway, invariants, links, outbox, planner, practice_file
-from booking.availability import Wish, free_days
+from booking.availability import Wish
+from booking.free_times import free_days
 from booking.gateway import Key
 from booking.lifecycle import State
 from booking.mailer import MemoryMailer

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from booking import availability, gateway, invariants, outbox, practice_file
-from booking.availability import STAFF_MAY_WAIVE, NotFree, Rule, Slot, free_days, plan, slot
+from booking.availability import STAFF_MAY_WAIVE, NotFree, Rule, Slot, plan, slot
 from booking.db import tuples
+from booking.free_times import free_days
 from booking.gateway import SYSTEM, Actor, ChangedMeanwhile, Key, KeyReused, NotYours
 from booking.lifecycle import Event, IllegalTransition, State
 from booking.mailer import MemoryMailer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from booking import availability, invariants
+from booking import availability, free_times, invariants
 from booking.availability import NotFree, Rule, plan
 from booking.lifecycle import State
 from booking.mailer import FolderMailer
@@ -164,7 +164,7 @@ def names_that_fill_a_line(scene, _mailbox):
 def nothing_left_but_elsewhere(scene, _mailbox):
     zone, day = plan().zone(None), NOW.date()
     for office, some in (("centro", False), ("norte", True)):
-        (free,) = availability.count_free([(wish(location=office), day)], zone=zone, now=NOW)
+        (free,) = free_times.count_free([(wish(location=office), day)], zone=zone, now=NOW)
         assert bool(free) is some
 
 

@@ -5,7 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from booking import availability, gateway, invariants
-from booking.availability import NotFree, RoomSwap, Rule, Slot, free_days, plan
+from booking.availability import NotFree, RoomSwap, Rule, Slot, plan
+from booking.free_times import free_days
 from booking.lifecycle import State
 from booking.models import (
     Account,

@@ -29,6 +29,9 @@ from booking.models.people import (
     SignIn,
     WebSession,
 )
+from booking.models.people import (
+    folded as folded,
+)
 from booking.models.practice import (
     Audience,
     BlockedTime,

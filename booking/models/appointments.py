@@ -66,6 +66,7 @@ class Appointment(BaseModel):
         indexes = (
             (("clinician", "starts_at"), False),
             (("client", "starts_at"), False),
+            (("state", "starts_at"), False),
             (("state", "answer_by"), False),
             (("state", "halfway_at"), False),
             (("state", "remind_at"), False),

@@ -194,7 +194,10 @@ class BlockedTime(BaseModel):
     removed_at = UtcDateTimeField(null=True)
 
     class Meta:
-        indexes = ((("clinician", "starts_at"), False),)
+        indexes = (
+            (("clinician", "starts_at"), False),
+            (("ends_at",), False),
+        )
         constraints = [
             Check(
                 "CASE WHEN clinician_id IS NULL THEN 0 ELSE 1 END"

@@ -23,6 +23,7 @@ from booking.models import (
     Relation,
     SignIn,
     WebSession,
+    folded,
 )
 from booking.queries.person import Person, as_now, mail_elsewhere, mail_since
 
@@ -88,8 +89,10 @@ def _only_partners(person: Person) -> list[Client]:
 
 
 def _erase_client(client: Client, now: datetime) -> None:
+    name = f"{NOBODY} {client.id}"
     Client.update(
-        name=f"{NOBODY} {client.id}",
+        name=name,
+        folded=folded(name),
         email=_nowhere(client) if client.email else "",
         phone="",
         birth_date=None,
@@ -101,8 +104,10 @@ def _erase_client(client: Client, now: datetime) -> None:
 def _rename_couple(couple: Client, now: datetime) -> None:
     """A couple comes no more; its name keeps what is left of its members' names."""
     names = {c.id: c.name for c in Client.select().where(Client.id.in_(couple.person_ids))}
+    name = " y ".join(names[id_] for id_ in couple.person_ids)
     Client.update(
-        name=" y ".join(names[id_] for id_ in couple.person_ids),
+        name=name,
+        folded=folded(name),
         email="",
         phone="",
         erased_at=now,

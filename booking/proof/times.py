@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 
-from booking import availability
+from booking import free_times
 from booking.availability import Plan, Wish, plan
 from booking.models import (
     Account,
@@ -133,5 +133,5 @@ def _days(
     zone = the.zone(location_id)
     since: date | None = now.astimezone(zone).date() + timedelta(days=3)  # Well past any notice.
     while since is not None:
-        found, since = availability.free_days(wish, since=since, zone=zone, now=now)
+        found, since = free_times.free_days(wish, since=since, zone=zone, now=now)
         yield from found

@@ -1,17 +1,16 @@
 """What the clinicians' and managers' pages read."""
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from peewee import Expression, ModelSelect
+from peewee import Expression, ModelSelect, Value, fn
 
 from booking import gateway, outbox
 from booking.availability import ONE_DAY, Plan, RoomSwap, Wish, instant, plan, wall
-from booking.db import tuples
 from booking.gateway import Actor, NotYours, Role
 from booking.lifecycle import OPEN, State
 from booking.models import (
@@ -32,6 +31,7 @@ from booking.models import (
     Replan,
     Room,
     Service,
+    folded,
 )
 from booking.replanning import within
 
@@ -459,44 +459,30 @@ def _clients(actor: Actor) -> "ModelSelect[Client]":
     if actor.role is Role.MANAGER:
         return rows
     mine = actor.account.clinician_id if actor.account else None
-    seen = Appointment.select(Appointment.client).where(Appointment.clinician == mine)
-    return rows.where((Client.clinician == mine) | Client.id.in_(seen))
+    seen = Appointment.select(Appointment.id).where(
+        Appointment.client == Client.id, Appointment.clinician == mine
+    )
+    return rows.where((Client.clinician == mine) | fn.EXISTS(seen))
 
 
 def clients(actor: Actor, text: str) -> tuple[list[Client], bool]:
-    """Clients whose name, e-mail address or telephone has `text` in it, and whether there are more.
-
-    SQLite knows no letters without accents, so names are compared here.
-    """
-    words = folded(text).split()
-    rows = _clients(actor).where(Client.erased_at.is_null())
-    known = tuples(rows.select(Client.id, Client.name, Client.email, Client.phone))
-    found = sorted(
-        (folded(name), id_) for id_, name, email, phone in known if _has(words, name, email, phone)
-    )
-    page = [id_ for _, id_ in found[:MOST_CLIENTS]]
-    rows = Client.select().where(Client.id.in_(page))
-    by_id = {client.id: client for client in rows}
-    return [by_id[id_] for id_ in page], len(found) > MOST_CLIENTS
+    """Clients whose name, e-mail or telephone has `text` in it, and whether there are more."""
+    rows = _clients(actor).where(Client.erased_at.is_null(), _has(folded(text).split()))
+    found = list(rows.order_by(Client.folded, Client.id).limit(MOST_CLIENTS + 1))
+    return found[:MOST_CLIENTS], len(found) > MOST_CLIENTS
 
 
-def _has(words: list[str], name: str, email: str, phone: str) -> bool:
-    text, number = f"{folded(name)} {email}", _digits(phone)
-    asked = _digits("".join(words))
-    return all(word in text for word in words) or (
-        len(asked) >= 4 and not any(c.isalpha() for w in words for c in w) and asked in number
-    )
-
-
-def _digits(text: str) -> str:
-    return "".join(c for c in text if c.isdigit())
-
-
-def folded(text: str) -> str:
-    """As people type in a hurry: without accents and capitals."""
-    return "".join(
-        c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c)
-    )
+def _has(words: list[str]) -> Any:
+    named: Any = Value(True)
+    for word in words:
+        named &= Client.folded.contains(word) | Client.email.contains(word)
+    number = "".join(c for c in "".join(words) if c.isdigit())
+    if len(number) < 4 or any(c.isalpha() for word in words for c in word):
+        return named
+    phone: Any = Client.phone
+    for sign in "+-.() ":
+        phone = fn.REPLACE(phone, sign, "")
+    return named | phone.contains(number)
 
 
 def client(actor: Actor, client_id: int) -> Client:

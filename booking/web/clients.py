@@ -11,11 +11,19 @@ from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from booking import availability, operations
+from booking import availability, free_times, operations
 from booking.availability import STAFF_MAY_WAIVE, NotFree, Plan, Rule, Slot, Wish, plan, wall
 from booking.gateway import ChangedMeanwhile
 from booking.lifecycle import IllegalTransition, State
-from booking.models import Appointment, Client, Clinician, Location, Modality, Service
+from booking.models import (
+    Appointment,
+    Client,
+    Clinician,
+    Location,
+    Modality,
+    Service,
+    folded,
+)
 from booking.occupancy import SlotTaken
 from booking.operations import erasing
 from booking.operations.people import AlreadyKnown
@@ -120,7 +128,7 @@ def erase(client_id: int) -> ResponseReturnValue:
     person, form, pending = _person(client_id), Form(), []
     if request.method == "POST":
         typed = form.text("nombre", required=_("Escriba el nombre completo."))
-        if not form.errors and queries.folded(typed) != queries.folded(person.name):
+        if not form.errors and folded(typed) != folded(person.name):
             form.refuse("nombre", _("No es el mismo nombre. Escríbalo como se muestra arriba."))
         if not form.errors:
             try:
@@ -366,7 +374,7 @@ def _time_page(draft: Draft, form: Form, *, status: int = 200, alert: str = "") 
     today = now().astimezone(zone).date()
     since = argument("desde", date.fromisoformat) or today
     since = since if abs(since - today) <= FARTHEST else today
-    days, later = availability.free_days(draft.wish, since=since, zone=zone, now=now())
+    days, later = free_times.free_days(draft.wish, since=since, zone=zone, now=now())
     return render(
         "clients/time.html",
         status=status,
@@ -390,7 +398,7 @@ def _elsewhere(draft: Draft, since: date) -> list[tuple[Draft, int]]:
         if (place == draft.location) != (clinician == draft.clinician)
     ]
     wishes = [(other.wish, since) for other in others]
-    counts = availability.count_free(wishes, zone=zone_of(draft), now=now())
+    counts = free_times.count_free(wishes, zone=zone_of(draft), now=now())
     return [(other, count) for other, count in zip(others, counts, strict=True) if count]
 
 

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from booking import availability
+from booking import availability, free_times
 from booking.availability import NotFree, Plan, Wish, plan
 from booking.models import (
     Account,
@@ -383,7 +383,7 @@ def _slot_page(draft: Draft, *, status: int = 200, alert: str = "") -> Response:
     the = plan()
     zone = queries.zone_at(draft.location_id, account())
     since = argument("desde", date.fromisoformat) or now().astimezone(zone).date()
-    days, later = availability.free_days(wish_of(the, draft), since=since, zone=zone, now=now())
+    days, later = free_times.free_days(wish_of(the, draft), since=since, zone=zone, now=now())
     return render(
         "new_appointment/slot.html",
         status=status,
@@ -433,7 +433,7 @@ def _elsewhere(the: Plan, draft: Draft, since: date, zone: ZoneInfo) -> list[tup
     if since > today:
         searches.insert(0, (draft, today))
     wishes = [(wish_of(the, other), day) for other, day in searches]
-    counts = availability.count_free(wishes, zone=zone, now=now())
+    counts = free_times.count_free(wishes, zone=zone, now=now())
     found: dict[object, tuple[str, str]] = {}
     for (other, day), count in zip(searches, counts, strict=True):
         if count:  # One way to each place is enough: with the same clinician, if that helps.

@@ -10,7 +10,8 @@ from werkzeug.test import TestResponse
 import solver
 from booking import alternatives, gateway, solving
 from booking.alternatives import Search
-from booking.availability import count_free, plan
+from booking.availability import plan
+from booking.free_times import count_free
 from booking.lifecycle import State
 from booking.models import (
     Appointment,

@@ -1,0 +1,342 @@
+"""Which times are free: what `availability` judges one by one, said of thousands of starts at once.
+
+Rows stay tuples of numbers, and a start is a place in a sorted list, from which each stretch that
+is taken strikes some out. Rooms that would have to be swapped are searched for only where nothing
+else is in the way: docs/adr/0024.
+"""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta
+from itertools import chain, compress, groupby
+from operator import itemgetter
+from zoneinfo import ZoneInfo
+
+from booking.availability import ONE_DAY, Plan, Wish, instant, minutes, plan, solver_room, wall
+from booking.db import database
+from booking.lifecycle import HOLDS_ITS_TIME
+from booking.models import Clinician, Modality, OfferState
+from solver.candidates import gaps
+from solver.local_time import Zone
+from solver.problem import DAY
+from solver.rooms import MOST_SWAPS, Office, Sitting
+
+# Days with working hours that are read at once: the ten of a page, and some that may be full.
+AT_ONCE = 13
+ALWAYS = (-(1 << 60), 1 << 60)
+
+Range = tuple[int, int]
+Row = tuple[int, int, int, int, int, int | None, int | None, int, int, bool, bool]
+"""Clinician, start, end, minutes before and after, office, room, chain, service, whether the room
+is pinned, and whether the wish is for somebody who is there."""
+
+START = itemgetter(1)
+
+BLOCKED = """
+    SELECT clinician_id, room_id, location_id, starts_at / 60, ends_at / 60 FROM blocked_time
+    WHERE ends_at > {first} AND starts_at < {last} AND removed_at IS NULL
+"""
+TAKEN = """
+    SELECT {row}.clinician_id, {row}.starts_at / 60, {row}.ends_at / 60, a.buffer_before,
+        a.buffer_after, {row}.clinician_location_id, {row}.room_id, a.chain, a.service_id,
+        a.room_pinned, a.client_id IN ({theirs})
+    FROM {tables}
+    WHERE {row}.state IN ({states}) AND {row}.starts_at BETWEEN {first} AND {last}
+        AND (+{row}.clinician_id IN ({clinicians}) OR +{row}.room_id IN ({rooms})
+            OR +a.client_id IN ({theirs}))
+"""
+"""The signs keep SQLite from an index that holds whatever a clinician ever did."""
+THEIRS = """
+    SELECT id FROM client
+    WHERE id IN ({people}) OR first_member_id IN ({people}) OR second_member_id IN ({people})
+"""
+SESSIONS = {
+    "row": "a",
+    "tables": "appointment AS a",
+    "states": ", ".join(f"'{state}'" for state in sorted(HOLDS_ITS_TIME)),
+}
+OFFERS = {
+    "row": "o",
+    "tables": "offered_slot AS o JOIN appointment AS a ON a.id = o.appointment_id",
+    "states": f"'{OfferState.HELD}'",
+}
+
+
+def free_days(
+    wish: Wish, *, since: date, zone: ZoneInfo, now: datetime, most_days: int = 10
+) -> tuple[list[tuple[date, list[datetime]]], date | None]:
+    """The next days that have free times, with those times, and where to go on looking.
+
+    Days are those of `zone`. The second value is None when the horizon is reached.
+    """
+    the = plan()
+    today = now.astimezone(zone).date()
+    last = today + timedelta(days=_horizon(the, wish.clinician_ids) + 1)  # It is the office's days.
+    day = max(since, today)
+    found: dict[date, list[datetime]] = {}
+    while day <= last:
+        stop = min(_after_some_days(the, wish, day), last + ONE_DAY)
+        for start in _free_starts(the, wish, wall(day, 0, zone), wall(stop, 0, zone), now):
+            found.setdefault(start.astimezone(zone).date(), []).append(start)
+        if len(found) > most_days:
+            days = sorted(found)
+            return [(d, found[d]) for d in days[:most_days]], days[most_days]
+        day = stop
+    return [(d, found[d]) for d in sorted(found)], None
+
+
+def _horizon(the: Plan, clinician_ids: Iterable[int]) -> int:
+    """How many days ahead the last of them can be asked for."""
+    return max((the.horizon(the.clinicians[c]) for c in clinician_ids), default=0)
+
+
+def _after_some_days(the: Plan, wish: Wish, day: date) -> date:
+    """Where a stretch ends that begins on `day` and has so many days with working hours in it."""
+    working, stop = 0, day
+    while working < AT_ONCE and stop < day + 4 * AT_ONCE * ONE_DAY:
+        working += any(the.blocks(c, stop) for c in wish.clinician_ids)
+        stop += ONE_DAY
+    return stop
+
+
+def free_starts(wish: Wish, *, since: datetime, until: datetime, now: datetime) -> list[datetime]:
+    """Every free time between two instants; three queries, whatever the span."""
+    return _free_starts(plan(), wish, since, until, now)
+
+
+def _free_starts(
+    the: Plan, wish: Wish, since: datetime, until: datetime, now: datetime
+) -> list[datetime]:
+    span = minutes(since), minutes(until)
+    book = _Book(the, [wish], span, now)
+    return [instant(start) for start in sorted(book.free(wish, span))]
+
+
+def count_free(searches: list[tuple[Wish, date]], *, zone: ZoneInfo, now: datetime) -> list[int]:
+    """How many times `free_days` would list for each wish of one client from its day on.
+
+    Three queries in all.
+    """
+    the = plan()
+    wishes = [wish for wish, _ in searches]
+    farthest = max((_horizon(the, wish.clinician_ids) for wish in wishes), default=0)
+    until = wall(now.astimezone(zone).date() + timedelta(days=farthest + 2), 0, zone)
+    whole = minutes(now), minutes(until)
+    book = _Book(the, wishes, whole, now)
+    return [
+        len(book.free(wish, (max(whole[0], minutes(wall(day, 0, zone))), whole[1])))
+        for wish, day in searches
+    ]
+
+
+class _Book:
+    """What is taken in a span, and the day before and after, of whatever some wishes touch."""
+
+    def __init__(self, the: Plan, wishes: list[Wish], span: Range, now: datetime) -> None:
+        self._the, self._now = the, minutes(now)
+        self._soon = minutes(now) + the.practice.answer_margin_minutes
+        self._span = span[0] - DAY, span[1] + DAY
+        self._zones = {id_: Zone(row.zone) for id_, row in the.locations.items()}
+        self._home = Zone(the.practice.zone)
+        self._gone: defaultdict[int, list[Range]] = defaultdict(list)
+        self._closed_rooms: defaultdict[int, list[Range]] = defaultdict(list)
+        self._closed_offices: defaultdict[int | None, list[Range]] = defaultdict(list)
+        self._of_clinician: defaultdict[int, list[Row]] = defaultdict(list)
+        self._in_room: defaultdict[int | None, list[Row]] = defaultdict(list)
+        self._theirs: list[Row] = []
+        self._read(wishes)
+
+    def _read(self, wishes: list[Wish]) -> None:
+        first, last = (60 * minute for minute in self._span)
+        for clinician, room, office, start, end in database.execute_sql(
+            BLOCKED.format(first=first, last=last)
+        ):
+            if clinician is not None:
+                self._gone[clinician].append((start, end))
+            elif room is not None:
+                self._closed_rooms[room].append((start, end))
+            else:
+                self._closed_offices[office].append((start, end))
+        people = {wish.person_ids for wish in wishes} or {()}
+        ((*persons,),) = people  # Of one client.
+        offices = {
+            place
+            for wish in wishes
+            if wish.modality is Modality.IN_PERSON
+            for _, place in self._places(wish)
+        }
+        span = {
+            "first": first,
+            "last": last,
+            "clinicians": _listed(c for wish in wishes for c in wish.clinician_ids),
+            "rooms": _listed(r.id for r in self._the.rooms.values() if r.location_id in offices),
+            "theirs": THEIRS.format(people=_listed(persons)) if persons else "0",
+        }
+        sessions, offers = (TAKEN.format(**span, **kind) for kind in (SESSIONS, OFFERS))
+        for row in database.execute_sql(f"{sessions} UNION ALL {offers}"):
+            self._of_clinician[row[0]].append(row)
+            if row[6] is not None:
+                self._in_room[row[6]].append(row)
+            if row[10]:
+                self._theirs.append(row)
+
+    def _places(self, wish: Wish) -> Iterator[tuple[Clinician, int | None]]:
+        """Who could give it where: by video from any office, or from home."""
+        the, service = self._the, self._the.services[wish.service_id]
+        video = wish.modality is Modality.VIDEO
+        for clinician in map(the.clinicians.__getitem__, dict.fromkeys(wish.clinician_ids)):
+            if (
+                clinician.active
+                and (clinician.id, service.id) in the.offers
+                and (service.video if video else service.in_person)
+            ):
+                for place in {row.location_id for row in the.hours.get(clinician.id, ())}:
+                    if video or (place is not None and wish.location_id in (None, place)):
+                        yield clinician, place
+
+    def free(self, wish: Wish, span: Range) -> set[int]:
+        """The starts within a span at which the wish can be had."""
+        found: defaultdict[int | None, set[int]] = defaultdict(set)
+        for clinician, place in self._places(wish):
+            found[place].update(self._between_sessions(wish, clinician, place, span))
+        if wish.modality is Modality.VIDEO:
+            return set().union(*found.values())
+        return {
+            start
+            for place, starts in found.items()
+            if place is not None
+            for start in self._with_room(wish, place, sorted(starts))
+        }
+
+    def _between_sessions(
+        self, wish: Wish, clinician: Clinician, place: int | None, span: Range
+    ) -> Iterable[int]:
+        """When a clinician could do it at a place, whatever the rooms there."""
+        the, service = self._the, self._the.services[wish.service_id]
+        starts = self._in_hours(wish, clinician, place, span)
+        if not starts or clinician.max_sessions_day == 0:
+            return ()
+        zone, length = self._zone(place), service.minutes
+        beyond = (zone.local(self._now) // DAY + the.horizon(clinician) + 1) * DAY
+        taken = [
+            (ALWAYS[0], self._now + the.notice(clinician)),
+            *zone.instants(beyond, ALWAYS[1], span),
+            *(
+                (a - length + 1, b)
+                for a, b in (*self._gone[clinician.id], *self._closed_offices[place])
+            ),
+            *((row[1] - length + 1, row[2]) for row in self._theirs if row[7] != wish.chain),
+        ]
+        rows = self._of_clinician[clinician.id]
+        offices = {row[5] for row in rows}
+        go = {there: service.buffer_after + length - 1 + the.way(place, there) for there in offices}
+        come = {there: service.buffer_before + the.way(there, place) for there in offices}
+        taken += [
+            (start - before - go[there], end + after + come[there])
+            for _, start, end, before, after, there, _, whose, *_ in rows
+            if whose != wish.chain
+        ]
+        if clinician.max_sessions_day is not None:
+            days: Counter[int] = Counter()
+            for there in offices:
+                mine = (r[1] for r in rows if r[5] == there and r[7] != wish.chain)
+                days += self._zone(there).days(mine)
+            for day, sessions in days.items():
+                if sessions >= clinician.max_sessions_day:
+                    taken += zone.instants(day * DAY, (day + 1) * DAY, span)
+        return compress(starts, _outside(starts, taken))
+
+    def _in_hours(
+        self, wish: Wish, clinician: Clinician, place: int | None, span: Range
+    ) -> list[int]:
+        first, last = (instant(minute).toordinal() // 7 for minute in self._span)
+        length = self._the.services[wish.service_id].minutes
+        starts = sorted(
+            start
+            for week in range(first, last + 1)
+            for start in self._the.starts(clinician.id, week, place, wish.modality, length)
+        )
+        return starts[bisect_left(starts, span[0]) : bisect_left(starts, span[1])]
+
+    def _zone(self, place: int | None) -> Zone:
+        return self._home if place is None else self._zones[place]
+
+    def _with_room(self, wish: Wish, place: int, starts: list[int]) -> Iterator[int]:
+        """Those at which a room that suits is free, or can be made free."""
+        length = self._the.services[wish.service_id].minutes
+        rooms = self._the.rooms_for(wish.service_id, place)
+        for room in map(int, rooms):
+            turnover = self._the.rooms[room].turnover_minutes
+            taken = [(a - length + 1, b) for a, b in self._closed_rooms[room]]
+            taken += [
+                (row[1] - turnover - length + 1, row[2] + turnover)
+                for row in self._in_room[room]
+                if row[7] != wish.chain
+            ]
+            free = _outside(starts, taken)
+            yield from compress(starts, free)
+            starts = [start for start, is_free in zip(starts, free, strict=True) if not is_free]
+        if starts:
+            yield from self._with_swaps(wish, place, starts)
+
+    def _with_swaps(self, wish: Wish, place: int, starts: list[int]) -> Iterator[int]:
+        """Those for which others can go to other rooms, searched for day by day."""
+        length = self._the.services[wish.service_id].minutes
+        suited = sorted(self._the.rooms_for(wish.service_id, place))
+        rooms = [room for room in self._the.rooms.values() if room.location_id == place]
+        rows = {room.id: sorted(self._in_room[room.id], key=START) for room in rooms}
+        open_ = {
+            str(room.id): [*gaps(sorted(self._closed_rooms[room.id]), self._span)]
+            if room.active
+            else []
+            for room in rooms
+        }
+        every = [*chain.from_iterable(rows.values())]
+        own = frozenset(_ref(row) for row in every if row[7] == wish.chain)
+        # As far as those can be who leave for one who leaves, and so on.
+        hop = max(room.turnover_minutes for room in rooms) + max(
+            (row[2] - row[1] for row in every), default=0
+        )
+        for _, some in groupby(starts, lambda start: start // DAY):
+            day = list(some)
+            first, last = day[0] - hop * (MOST_SWAPS + 1), day[-1] + length + hop * (MOST_SWAPS + 1)
+            sittings = [
+                self._sitting(row)
+                for stays in rows.values()
+                for row in stays[
+                    bisect_left(stays, first, key=START) : bisect_left(stays, last, key=START)
+                ]
+            ]
+            office = Office([solver_room(room) for room in rooms], sittings, open_)
+            for start in day:
+                if office.make_room(start, start + length, suited, own) is not None:
+                    yield start
+
+    def _sitting(self, row: Row) -> Sitting:
+        """Whoever may be on the way already stays where they are."""
+        _, start, end, _, _, place, room, _, service, pinned, _ = row
+        stays = place is None or pinned or start <= self._soon
+        others = () if place is None or stays else self._the.rooms_beside(service, place, str(room))
+        return Sitting(start, end, _ref(row), str(room), others)
+
+
+def _outside(starts: list[int], taken: Iterable[Range]) -> bytearray:
+    """Which of the sorted starts are in none of the stretches."""
+    free = bytearray(b"\1") * len(starts)
+    for start, end in taken:
+        first = bisect_left(starts, start)
+        last = bisect_left(starts, end, first)
+        if first < last:
+            free[first:last] = bytes(last - first)
+    return free
+
+
+def _ref(row: Row) -> str:
+    """What no other row in the same room has."""
+    return f"{row[7]}:{row[6]}:{row[1]}"
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    """For SQL's `IN`, which PostgreSQL does not know of nothing; 0 is no row's."""
+    return ", ".join(map(str, {0, *numbers}))

@@ -1,0 +1,268 @@
+"""The list of free times says the same as the judge of one time, and costs as many queries."""
+
+import random
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from booking import availability, practice_file
+from booking.availability import Wish, instant, minutes, plan
+from booking.free_times import count_free, free_starts
+from booking.lifecycle import State
+from booking.models import (
+    Appointment,
+    BlockedTime,
+    Client,
+    ClientKind,
+    Clinician,
+    Modality,
+    OfferedSlot,
+    OfferState,
+    Room,
+)
+from solver import candidates
+from tests.builders import NOW, at, own_client, wish
+from tests.conftest import PRACTICE, make_account
+
+# Two weeks in which the clocks change at Tijuana, but not in Mexico City; one is a holiday.
+MONDAY, WEEKS = at(8, 0), timedelta(days=14)
+CHANGES = (
+    ('nombre = "Sala 1"', 'nombre = "Sala 1"\nminutos_entre_sesiones = 25'),
+    ('nombre = "Sala 2"', 'nombre = "Sala 2"\nminutos_entre_sesiones = 20'),
+    ("max_sesiones_dia = 6", "max_sesiones_dia = 3\nhorizonte_dias = 11"),
+    (
+        'nombre = "Sala Norte"',
+        'nombre = "Sala Norte"\ncaracteristicas = ["sala_de_juegos"]\nminutos_entre_sesiones = 20',
+    ),
+)
+NORTE = '[[ubicaciones]]\nclave = "norte"'
+THIRD_ROOM = """
+[[ubicaciones.salas]]
+clave = "c3"
+nombre = "Sala 3"
+
+"""
+NIGHTS = """
+[[profesionales.horario]]
+dias = ["sábado", "domingo"]
+ubicacion = "centro"
+abre = "20:00"
+cierra = "26:00"
+presencial = true
+video = true
+
+[[profesionales.horario]]
+dias = ["lunes", "miércoles", "viernes"]
+ubicacion = "centro"
+abre = "13:00"
+cierra = "18:00"
+presencial = true
+"""
+
+
+def crowd(dice: random.Random) -> list[Client]:
+    """Some who come alone, and two of them as a couple."""
+    people = [own_client(make_account(f"P{n}", f"p{n}@example.com")) for n in range(4)]
+    couple = Client.create(
+        kind=ClientKind.COUPLE.value,
+        name="P0 y P1",
+        created_at=NOW,
+        first_member=people[0],
+        second_member=people[1],
+    )
+    return [*people, couple]
+
+
+def practice(dice: random.Random) -> None:
+    text = PRACTICE.read_text()
+    for old, new in dice.sample(CHANGES, dice.randrange(1, 5)):
+        assert old in text
+        text = text.replace(old, new, 1)
+    if dice.random() < 0.5:
+        text = text.replace(
+            '[[ubicaciones]]\nclave = "norte"', THIRD_ROOM + '[[ubicaciones]]\nclave = "norte"', 1
+        )
+    if dice.random() < 0.5:
+        text = text.replace("\n[[feriados]]", NIGHTS + "\n[[feriados]]", 1)
+    zone = dice.choice(("America/Mexico_City", "America/Tijuana"))
+    grid = dice.choice((15, 20, 30))
+    text = text.replace('"America/Mexico_City"', f'"{zone}"\ncuadricula_minutos = {grid}', 1)
+    practice_file.load(text, now=NOW)
+
+
+def full_book(dice: random.Random) -> None:
+    """Anything in between, as it may stand after years of changed hours, rooms and services."""
+    practice(dice)
+    people, the = crowd(dice), plan()
+    for n in range(dice.randrange(20, 110)):
+        row = a_session(dice, people, chain=n // 2 if dice.random() < 0.2 else 1000 + n)
+        if row.status is State.OFFERED:
+            for rank in (1, 2):
+                an_offer(dice, row, rank)
+    for _ in range(dice.randrange(8)):
+        start = a_time(dice)
+        whose = dice.choice(
+            (
+                {"clinician": dice.choice([*the.clinicians])},
+                {"room": dice.choice([*the.rooms])},
+                {"location": dice.choice([*the.locations])},
+            )
+        )
+        BlockedTime.create(
+            **whose,
+            starts_at=start,
+            ends_at=start + timedelta(minutes=dice.randrange(5, 400)),
+            created_at=NOW,
+            removed_at=NOW if dice.random() < 0.2 else None,
+        )
+
+
+def a_time(dice: random.Random) -> datetime:
+    day = MONDAY + timedelta(days=dice.randrange(-2, 15))
+    return day + timedelta(hours=dice.randrange(8, 15), minutes=dice.choice((0, 0, 5, 15, 30, 45)))
+
+
+def a_place(dice: random.Random) -> dict[str, object]:
+    room = dice.choice([*Room.select()])
+    video = dice.random() < 0.2
+    at_home = video and dice.random() < 0.5
+    start = a_time(dice)
+    return {
+        "clinician": dice.choice([*Clinician.select()]),
+        "location": None if video else room.location_id,
+        "clinician_location": None if at_home else room.location_id,
+        "room": None if video else room,
+        "modality": (Modality.VIDEO if video else Modality.IN_PERSON).value,
+        "starts_at": start,
+        "ends_at": start + timedelta(minutes=dice.choice((25, 45, 50, 50, 80))),
+    }
+
+
+def a_session(dice: random.Random, people: list[Client], *, chain: int) -> Appointment:
+    services = [s.id for s in plan().services.values() if s.in_person]
+    place = a_place(dice)
+    return Appointment.create(
+        **place,
+        chain=chain,
+        client=dice.choice(people),
+        service=dice.choice(services),
+        room_pinned=dice.random() < 0.15,
+        asked_starts_at=place["starts_at"],
+        buffer_before=dice.choice((0, 5)),
+        buffer_after=dice.choice((0, 10)),
+        state=dice.choice([*State, *[State.CONFIRMED] * 12, *[State.REQUESTED] * 4]).value,
+        asked_at=NOW,
+    )
+
+
+def an_offer(dice: random.Random, row: Appointment, rank: int) -> None:
+    OfferedSlot.create(
+        **a_place(dice),
+        appointment=row,
+        rank=rank,
+        held_until=NOW + timedelta(days=2),
+        state=dice.choice((OfferState.HELD, OfferState.HELD, OfferState.FREED)).value,
+    )
+
+
+def wishes(dice: random.Random) -> list[Wish]:
+    the, people = plan(), [*Client.select()]
+    return [wish(service=dice.choice(("individual", "infantil")))] + [
+        Wish(
+            service_id=dice.choice([*the.services]),
+            modality=dice.choice((Modality.IN_PERSON, Modality.IN_PERSON, Modality.VIDEO)),
+            location_id=dice.choice((None, *the.locations, *the.locations)),
+            clinician_ids=tuple(dice.sample([*the.clinicians], dice.randrange(1, 3))),
+            person_ids=dice.choice(((), dice.choice(people).person_ids)),
+            chain=dice.choice((None, dice.randrange(20), 1000 + dice.randrange(40))),
+        )
+        for _ in range(3)
+    ]
+
+
+def judged_free(wish: Wish, since: datetime, until: datetime, now: datetime) -> list[datetime]:
+    """Every time of a stretch, one after the other, before the judge who sees a booking."""
+    the = plan()
+    problem = availability.facts(the, since=since, until=until, now=now)
+    request = availability.request_for(the, wish, problem)
+    return [
+        instant(start)
+        for start in range(minutes(since), minutes(until), 5)
+        if availability.judge(problem, request, start)[0]
+    ]
+
+
+SEEDS = [*range(3), *(pytest.param(n, marks=pytest.mark.long) for n in range(3, 40))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_list_and_the_judge_agree_on_every_time(db, seed):
+    dice = random.Random(seed)
+    full_book(dice)
+    now = NOW + timedelta(
+        days=dice.randrange(8), minutes=dice.randrange(700), seconds=dice.randrange(60)
+    )
+    for search in wishes(dice):
+        since = MONDAY + timedelta(days=dice.randrange(12))
+        until = since + timedelta(days=2)
+        assert free_starts(search, since=since, until=until, now=now) == judged_free(
+            search, since, until, now
+        )
+
+
+@pytest.mark.parametrize("seed", [*range(100, 108), *SEEDS[3:]])
+def test_the_list_and_the_rules_agree_on_two_weeks(db, seed):
+    """The rules' own arithmetic is held to the judge's by the solver's tests."""
+    dice = random.Random(seed)
+    full_book(dice)
+    listed = 0
+    for search in wishes(dice):
+        the, until = plan(), MONDAY + WEEKS
+        problem = availability.facts(the, since=MONDAY, until=until, now=NOW)
+        request = availability.request_for(the, search, problem)
+        span = candidates.Window(minutes(MONDAY), minutes(until))
+        expected = {
+            instant(start)
+            for place in candidates.places(problem, request)
+            for start in candidates.free_starts(problem, request, place, span)
+        }
+        assert free_starts(search, since=MONDAY, until=until, now=NOW) == sorted(expected)
+        listed += len(expected)
+    assert listed
+
+
+def test_random_books_have_times_that_only_a_swap_opens(db):
+    """A comparison in which no room is ever made free would prove little."""
+    full_book(random.Random(105))
+    searches = [wish(), wish(location=None), wish(service="infantil")]
+    stretch = {"since": MONDAY, "until": MONDAY + WEEKS, "now": NOW}
+    before = [len(free_starts(search, **stretch)) for search in searches]
+    Appointment.update(room_pinned=True).execute()
+    after = [len(free_starts(search, **stretch)) for search in searches]
+    assert sum(before) > sum(after)
+
+
+def test_searches_of_one_client_are_counted_as_they_are_listed(db):
+    dice = random.Random(11)
+    full_book(dice)
+    client = own_client(make_account("Ana", "ana@example.com"))
+    zone = ZoneInfo("America/Mexico_City")
+    searches = [
+        (wish(client=client, location=place, clinician=who), date(2027, 3, day))
+        for place, who, day in (("centro", "ines", 1), (None, "ines", 9), ("centro", "oscar", 3))
+    ]
+    far = NOW + timedelta(days=70)
+    listed = [
+        len(
+            free_starts(
+                search,
+                since=max(NOW, availability.wall(day, 0, zone)),
+                until=far,
+                now=NOW,
+            )
+        )
+        for search, day in searches
+    ]
+    assert count_free(searches, zone=zone, now=NOW) == listed
+    assert all(listed)
