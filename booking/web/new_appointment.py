@@ -275,7 +275,7 @@ def repeat(the: Plan, people: list[Client]) -> Repeat | None:
     )
     zone = queries.zone_at(last.location_id, account())
     today = now().astimezone(zone).date()
-    days, _later = availability.free_days(
+    days, _later = free_times.free_days(
         wish_of(the, draft), since=today, zone=zone, now=now(), most_days=REPEAT_DAYS
     )
     usual = last.starts_at.astimezone(zone)

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from bench.pages import counted
+from bench.server import counted
 from booking import gateway
 from booking.models import Access, Appointment, Clinician, Location, Practice, Service
 from booking.operations import deny
