@@ -60,6 +60,21 @@ class Scene:
         return self.clinicians[0]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What somebody was shown: a whole page, or what was swapped into the one before."""
+
+    endpoint: str
+    status: int
+    path: str
+    session: int  # 0: nobody's.
+    html: str
+
+    @property
+    def whole(self) -> bool:
+        return self.html.lstrip().lower().startswith("<!doctype")
+
+
 class Site:
     """The running portal, with the hands to move its time, its book and its mail."""
 
@@ -104,6 +119,19 @@ class Site:
         """What must never be true of a book, and is."""
         found: dict[str, list[str]] = self._ask("invariantes")["rotas"]
         return found
+
+    def pages(self) -> list[Shown]:
+        """What people were shown since this was asked last, the oldest first."""
+        return [
+            Shown(
+                endpoint=each["punto"],
+                status=each["estado"],
+                path=each["direccion"],
+                session=each["sesion"],
+                html=each["html"],
+            )
+            for each in self._ask("paginas", ya=True)["paginas"]
+        ]
 
     def sign_in(self, context: BrowserContext, who: str, *, factor_shown: bool = True) -> None:
         """Give a browser the cookie of somebody who signed in on it before."""

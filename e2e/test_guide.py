@@ -14,7 +14,7 @@ from e2e.pages.portal import PortalPage
 from e2e.pages.staff import StaffPage
 from e2e.site import Scene, Site
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.main]
 
 UNDO = timedelta(seconds=31)  # So long a mail about a decision waits, and a second more.
 ON_BOTH = pytest.mark.parametrize("screen", ["phone", "desktop"], indirect=True)
