@@ -246,9 +246,8 @@ def new_page(
         if javascript:
             clock.govern(context)
             context.add_init_script(FOCUS)
-        page = context.new_page()
-        listen(page, complaints, site.url)
-        return page
+        context.on("page", lambda tab: listen(tab, complaints, site.url))
+        return context.new_page()
 
     yield open_one
     assert complaints == []

@@ -25,7 +25,7 @@ from booking.settings import Environment, Settings
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT_SECONDS = 150  # The longest that a round can last: a plan that is hard to find.
-START_SECONDS = 60  # The machine may be slow.
+START_SECONDS = 180  # The machine may be slow.
 
 
 class Refused(Exception):

@@ -106,11 +106,7 @@ def flow(as_client: SignIn) -> NewAppointmentPage:
     """A request that only has to be sent."""
     found = NewAppointmentPage(as_client())
     AppointmentsPage(found.page).start_request()
-    found.choose_service("Sesión individual")
-    found.choose_office("Consultorio Centro")
-    found.choose_clinician("Inés Peña Ordóñez")
-    found.choose_moment("jueves, 4 de marzo", "10:00 a. m.")
-    found.expect_step("¿Para quién es la cita?")
+    found.choose()
     return found
 
 
