@@ -166,7 +166,8 @@ def test_a_session_is_kept_in_its_room_and_noted_as_held(
     clinician.page.get_by_role("button", name="Fijar la sala").click()
     expect(clinician.page.get_by_text("Sala fija: la sesión se queda en Sala")).to_be_visible()
     clock.advance(timedelta(days=3, hours=2))
-    clinician.page.reload()
+    clinician = StaffPage(as_clinician())
+    clinician.open_session(session)
     clinician.page.get_by_role("button", name="Marcar como realizada").click()
     expect(clinician.page.get_by_text("Realizada").first).to_be_visible()
 
