@@ -114,7 +114,7 @@ def site(
     server.said()
     with one_sentence():
         server.load(FIRST)
-    server.pages()
+        server.pages()
     yield server
     assert server.violations() == {}
     shown = server.pages()

@@ -235,7 +235,13 @@ def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(there: Site)
 
 # The guide.
 
-NOT_FOR_TESTS = {"server", "base_url", "browser_type_launch_args", "browser_context_args"}
+NOT_FOR_TESTS = {
+    "server",
+    "lookout",
+    "base_url",
+    "browser_type_launch_args",
+    "browser_context_args",
+}
 
 
 def test_every_fixture_and_every_network_is_in_the_guide() -> None:
@@ -244,3 +250,16 @@ def test_every_fixture_and_every_network_is_in_the_guide() -> None:
     own = {name for name, it in vars(fixtures).items() if type(it) is type(fixtures.site)}
     assert own - NOT_FOR_TESTS <= told
     assert set(PROFILES) <= told
+
+
+def test_every_journey_that_the_guide_names_is_there() -> None:
+    guide = (ROOT / "docs" / "qa.md").read_text()
+    table = guide[guide.index("## Qué recorrido prueba qué") :].split("\n## ")[0]
+    cells = [row.split("|")[2] for row in table.splitlines() if row.startswith("| ")][1:]
+    assert len(cells) > 20
+    for each in (part for cell in cells for part in cell.split(";")):
+        files, _, names = each.partition(":")
+        for file in re.findall("`(.+?)`", files):
+            tests = (ROOT / "e2e" / f"test_{file}.py").read_text()
+            for name in filter(None, (n.strip(" …") for n in names.split(","))):
+                assert f"def test_{name}" in tests, f"test_{file}.py has no {name}"
