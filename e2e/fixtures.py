@@ -123,11 +123,13 @@ def site(
     looked_at = lookout.look(shown, javascript=scripts)
     record_property(SHOWN, len(shown))
     record_property(LOOKED_AT, len(looked_at))
-    assert {
-        f"{page.endpoint} {page.status} {page.path}": problems
+    wrong = [
+        f"{page.endpoint} ({page.status}) {page.path}: {problem}"
         for page, problems in looked_at
-        if problems
-    } == {}
+        for problem in problems
+    ]
+    if wrong:
+        pytest.fail("\n".join(["Páginas que no están en regla:", *wrong]), pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -250,7 +252,8 @@ def new_page(
         return context.new_page()
 
     yield open_one
-    assert complaints == []
+    if complaints:
+        pytest.fail("\n".join(["Las páginas se quejaron:", *complaints]), pytrace=False)
 
 
 def listen(page: Page, complaints: Complaints, portal: str) -> None:

@@ -34,7 +34,7 @@ def test_every_proposal_shows_its_day_and_nothing_leaves_the_screen(deny: DenyPa
     expect(deny.proposals()).to_have_count(5)
     expect(deny.days()).to_have_count(5)
     expect(deny.days().first).to_have_attribute("aria-label", re.compile("este horario"))
-    deny.expect_nothing_wider_than_the_phone()
+    deny.expect_nothing_wider_than_the_screen()
 
 
 def test_a_wider_search_keeps_the_note_and_ones_own_ticks(

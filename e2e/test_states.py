@@ -107,6 +107,7 @@ def test_whoever_cancels_a_session_withdraws_the_wish_to_move_it(
     appointments.cancel_session("Confirmada")
     expect(appointments.page.get_by_text("También se retirará su solicitud")).to_be_visible()
     appointments.confirm_cancelling()
+    appointments.expect_status("Cancelada")
     appointments.open()
     expect(appointments.card("Cancelada")).to_have_count(2)
 
