@@ -69,7 +69,7 @@ TOO_SMALL = """least => {
 
 WORDS = """() => {
   const copy = document.documentElement.cloneNode(true), texts = []
-  const other = "[lang=en], noscript, script, style, svg, code, input, textarea"
+  const other = "[lang=en], noscript:not(:has(*)), script, style, svg, code, input, textarea"
   copy.querySelectorAll(other).forEach(e => e.remove())
   for (const walk = document.createTreeWalker(copy, NodeFilter.SHOW_TEXT); walk.nextNode();)
     texts.push(walk.currentNode.data)

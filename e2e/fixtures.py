@@ -7,26 +7,37 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    expect,
+)
 
 from e2e import network as networks
 from e2e.browser import SCREENS, launch_options
+from e2e.looking import Lookout
 from e2e.mail import Mailbox
 from e2e.site import Refused, Scene, Site, local_site
 
-PATIENCE = 20_000  # Milliseconds: the machine may be busy with other things.
+PATIENCE = 60_000  # Milliseconds: the machine may be busy with other things.
 FIRST = "vacio"
-JAVASCRIPT: dict[str, dict[str, object]] = {
-    "both": {"with-javascript": True, "without-javascript": False},
-    "on": {"with-javascript": True},
-    "off": {"without-javascript": False},
-}
+SHOWN, LOOKED_AT = "pages shown", "pages looked at"
 EXPECTED = (
     "Failed to load resource",  # Each refused form (422, 409, 410); that is our answer.
     "htmx:sendAbort",  # A second tap abandoned the first,
     "htmx:afterRequest",  # whose end is told, too; what fails otherwise has a name of its own.
 )
 BROKEN = ("htmx:sendError",)  # On a network that breaks, that is no defect.
+# What is swapped in brings its heading, or another place to go on from, and the focus goes there.
+FOCUS = """addEventListener("htmx:afterSettle", ({target}) => {
+  const place = target.querySelector("[autofocus]")
+  if (place && place != document.activeElement)
+    console.error(`the focus is not on «${place.innerText}» at ${location.pathname}`)
+})"""
 expect.set_options(timeout=PATIENCE)
 
 
@@ -90,13 +101,49 @@ def base_url(server: Site) -> str:
 
 
 @pytest.fixture
-def site(server: Site) -> Iterator[Site]:
-    """The portal as the scenario «vacio» has it; after the test its book must be sound."""
+def site(
+    server: Site,
+    lookout: Lookout,
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
+) -> Iterator[Site]:
+    """The portal as the scenario «vacio» has it.
+
+    After the test its book must be sound, and so must be every page that anybody was shown.
+    """
     server.said()
     with one_sentence():
         server.load(FIRST)
+        server.pages()
     yield server
     assert server.violations() == {}
+    shown = server.pages()
+    callspec = getattr(request.node, "callspec", None)
+    scripts = callspec is None or callspec.params.get("javascript", True)
+    looked_at = lookout.look(shown, javascript=scripts)
+    record_property(SHOWN, len(shown))
+    record_property(LOOKED_AT, len(looked_at))
+    wrong = [
+        f"{page.endpoint} ({page.status}) {page.path}: {problem}"
+        for page, problems in looked_at
+        for problem in problems
+    ]
+    if wrong:
+        pytest.fail("\n".join(["Páginas que no están en regla:", *wrong]), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def lookout(
+    browser: Browser,
+    server: Site,
+    pytestconfig: pytest.Config,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Lookout:
+    """Looks at every kind of page that the tests come to, once a run."""
+    base = tmp_path_factory.getbasetemp()
+    seen = (base.parent if hasattr(pytestconfig, "workerinput") else base) / "seen"
+    seen.mkdir(exist_ok=True)
+    return Lookout(browser, server, seen)
 
 
 @pytest.fixture
@@ -188,6 +235,7 @@ def complaints() -> Complaints:
 def new_page(
     request: pytest.FixtureRequest,
     new_context: Callable[..., BrowserContext],
+    site: Site,
     clock: Clock,
     complaints: Complaints,
     screen: str,
@@ -205,16 +253,20 @@ def new_page(
         context.set_default_timeout(PATIENCE)
         if javascript:
             clock.govern(context)
-        page = context.new_page()
-        listen(page, complaints)
-        return page
+            context.add_init_script(FOCUS)
+        context.on("page", lambda tab: listen(tab, complaints, site.url))
+        return context.new_page()
 
     yield open_one
-    assert complaints == []
+    if complaints:
+        pytest.fail("\n".join(["Las páginas se quejaron:", *complaints]), pytrace=False)
 
 
-def listen(page: Page, complaints: Complaints) -> None:
-    """Collect what must not happen: a defect, something the policy bars, a fault of the server."""
+def listen(page: Page, complaints: Complaints, portal: str) -> None:
+    """Collect what must not happen.
+
+    That is a defect, something the policy bars, a fault of the server, or a word to anybody else.
+    """
 
     def note(message: ConsoleMessage) -> None:
         if message.type == "error" and not message.text.startswith(complaints.expected):
@@ -224,7 +276,12 @@ def listen(page: Page, complaints: Complaints) -> None:
         if response.status >= 500 and not response.from_service_worker:  # «No hay conexión».
             complaints.append(f"{response.status} {response.request.method} {response.url}")
 
+    def watch(asked: Request) -> None:
+        if not asked.url.startswith((f"{portal}/", "data:", "blob:", "about:")):
+            complaints.append(f"asks elsewhere: {asked.url}")
+
     page.on("console", note)
+    page.on("request", watch)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("response", look)
 

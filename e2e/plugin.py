@@ -5,15 +5,18 @@ Here is what has to do with the command line and the report; what tests ask for 
 
 import os
 import shlex
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from e2e import browser, fixtures
+from e2e.fixtures import LOOKED_AT, SHOWN
 from e2e.site import Refused
 
+USUAL_SCREENS = ("phone", "desktop")
+JAVASCRIPT = {"on": ("with-javascript", True), "off": ("without-javascript", False)}
 # What is kept of a test that fails, unless the command line says otherwise.
 KEPT = {"tracing": "retain-on-failure", "screenshot": "only-on-failure"}
 ENCODERS = tuple(
@@ -33,20 +36,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--screen",
         action="append",
         choices=list(browser.SCREENS),
-        help="en qué pantalla se mira; se puede repetir (si falta: phone)",
+        help="en qué pantalla se mira; se puede repetir (si falta: phone, y de noche desktop)",
     )
     group.addoption(
         "--javascript",
-        choices=list(fixtures.JAVASCRIPT),
-        default="both",
-        help="con JavaScript, sin él, o cada prueba de las dos maneras",
+        choices=("on", "off", "both"),
+        help="con JavaScript, sin él, o cada prueba de las dos maneras (si falta: on, y lo"
+        " principal y todo lo de noche, de las dos)",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # Registered now, so that what is called as in pytest-playwright takes its place.
     config.pluginmanager.register(fixtures, "qa-fixtures")
+    config.addinivalue_line("markers", "main: runs each time without scripts, too")
     config.pluginmanager.register(Failures(), "qa-failures")
+    config.pluginmanager.register(Pages(), "qa-pages")
     asked = config.invocation_params.args
     wanted = KEPT | ({"video": "retain-on-failure"} if has_encoder() else {})
     for name, value in wanted.items():
@@ -77,17 +82,33 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on every screen, with and without scripts.
+
+    What the command line does not ask for is left to the long run; but the main journeys are made
+    without scripts each time.
+    """
     option = metafunc.config.option
-    vary(metafunc, "screen", {name: name for name in option.screen or ["phone"]})
-    vary(metafunc, "javascript", fixtures.JAVASCRIPT[option.javascript])
+    screens = {name: name for name in option.screen or USUAL_SCREENS}
+    vary(metafunc, "screen", screens, short=len(screens) if option.screen else 1)
+    scripts = {
+        words: value
+        for name, (words, value) in JAVASCRIPT.items()
+        if option.javascript in (None, "both", name)
+    }
+    main = metafunc.definition.get_closest_marker("main")
+    vary(metafunc, "javascript", scripts, short=len(scripts) if option.javascript or main else 1)
 
 
-def vary(metafunc: pytest.Metafunc, name: str, values: dict[str, object]) -> None:
-    """Run a test once for each value, unless it chooses its own with `parametrize`."""
+def vary(metafunc: pytest.Metafunc, name: str, values: Mapping[str, object], *, short: int) -> None:
+    """Run a test once for each value, unless it chooses its own; only so many in the short run."""
     marks = metafunc.definition.iter_markers("parametrize")
     own = any(name in str(mark.args[0]).replace(",", " ").split() for mark in marks)
     if name in metafunc.fixturenames and not own:
-        metafunc.parametrize(name, list(values.values()), ids=list(values), indirect=True)
+        params = [
+            pytest.param(value, id=words, marks=[pytest.mark.long] if number >= short else [])
+            for number, (words, value) in enumerate(values.items())
+        ]
+        metafunc.parametrize(name, params, indirect=True)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -120,8 +141,28 @@ class Failures:
         if not self._failed:
             return
         terminalreporter.section("Para mirar y repetir lo que falló")
+        long = "" if terminalreporter.config.option.markexpr else "-m '' "
         for test in self._failed:
-            terminalreporter.line(f"python -m pytest {shlex.quote(test)}")
+            terminalreporter.line(f"python -m pytest {long}{shlex.quote(test)}")
             for kind, path in self._kept[test]:
                 tool = "playwright show-trace " if kind == "trace" else ""
                 terminalreporter.line(f"  {tool}{shlex.quote(path)}")
+
+
+class Pages:
+    """How many pages the tests came to, and how many kinds of them were looked at."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            told = dict(report.user_properties)
+            self._counts.update({name: told.get(name, 0) for name in (SHOWN, LOOKED_AT)})
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._counts[SHOWN]:
+            terminalreporter.line(
+                f"{self._counts[SHOWN]} páginas vistas; {self._counts[LOOKED_AT]}, con algo nuevo,"
+                " examinadas."
+            )

@@ -25,7 +25,7 @@ from booking.settings import Environment, Settings
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT_SECONDS = 150  # The longest that a round can last: a plan that is hard to find.
-START_SECONDS = 60  # The machine may be slow.
+START_SECONDS = 180  # The machine may be slow.
 
 
 class Refused(Exception):
@@ -58,6 +58,21 @@ class Scene:
     @property
     def clinician(self) -> Person:
         return self.clinicians[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What somebody was shown: a whole page, or what was swapped into the one before."""
+
+    endpoint: str
+    status: int
+    path: str
+    session: int  # 0: nobody's.
+    html: str
+
+    @property
+    def whole(self) -> bool:
+        return self.html.lstrip().lower().startswith("<!doctype")
 
 
 class Site:
@@ -104,6 +119,19 @@ class Site:
         """What must never be true of a book, and is."""
         found: dict[str, list[str]] = self._ask("invariantes")["rotas"]
         return found
+
+    def pages(self) -> list[Shown]:
+        """What people were shown since this was asked last, the oldest first."""
+        return [
+            Shown(
+                endpoint=each["punto"],
+                status=each["estado"],
+                path=each["direccion"],
+                session=each["sesion"],
+                html=each["html"],
+            )
+            for each in self._ask("paginas", ya=True)["paginas"]
+        ]
 
     def sign_in(self, context: BrowserContext, who: str, *, factor_shown: bool = True) -> None:
         """Give a browser the cookie of somebody who signed in on it before."""

@@ -12,7 +12,7 @@ from e2e.pages.deny import DenyPage
 from e2e.pages.staff import StaffPage
 from e2e.site import Scene
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.main]
 
 
 def open_denial(as_clinician: SignIn, javascript: bool) -> DenyPage:
@@ -34,7 +34,7 @@ def test_every_proposal_shows_its_day_and_nothing_leaves_the_screen(deny: DenyPa
     expect(deny.proposals()).to_have_count(5)
     expect(deny.days()).to_have_count(5)
     expect(deny.days().first).to_have_attribute("aria-label", re.compile("este horario"))
-    deny.expect_nothing_wider_than_the_phone()
+    deny.expect_nothing_wider_than_the_screen()
 
 
 def test_a_wider_search_keeps_the_note_and_ones_own_ticks(

@@ -14,7 +14,7 @@ from e2e.pages.portal import PortalPage
 from e2e.pages.staff import StaffPage
 from e2e.site import Scene, Site
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.main]
 
 UNDO = timedelta(seconds=31)  # So long a mail about a decision waits, and a second more.
 ON_BOTH = pytest.mark.parametrize("screen", ["phone", "desktop"], indirect=True)
@@ -41,21 +41,11 @@ def clinician(as_clinician: SignIn) -> StaffPage:
     return StaffPage(as_clinician())
 
 
-def ask(
-    flow: NewAppointmentPage,
-    appointments: AppointmentsPage,
-    *,
-    day: str = "jueves, 4 de marzo",
-    time: str = "10:00 a. m.",
-) -> None:
+def ask(flow: NewAppointmentPage, appointments: AppointmentsPage) -> None:
     """Steps 2 to 7, from the list to «Solicitud enviada»."""
     appointments.open()
     appointments.start_request()
-    flow.choose_service("Sesión individual")
-    flow.choose_office("Consultorio Centro")
-    flow.choose_clinician("Inés Peña Ordóñez")
-    flow.choose_moment(day, time)
-    flow.expect_step("¿Para quién es la cita?")
+    flow.choose()
     flow.send()
     flow.expect_step("Solicitud enviada")
 
@@ -238,10 +228,7 @@ def test_a_slot_that_was_taken_meanwhile_costs_nothing_else(
     page, other = as_client(maria.email), as_client(bruno.email)
     flow = NewAppointmentPage(page)
     AppointmentsPage(page).start_request()
-    flow.choose_service("Sesión individual")
-    flow.choose_office("Consultorio Centro")
-    flow.choose_clinician("Inés Peña Ordóñez")
-    flow.choose_moment("jueves, 4 de marzo", "10:00 a. m.")
+    flow.choose()
     # Somebody else is faster.
     ask(NewAppointmentPage(other), AppointmentsPage(other))
     flow.send()
@@ -287,10 +274,7 @@ def test_a_child_is_added_on_the_way(
     appointments.start_request()
     flow.choose_service("Sesión infantil")
     flow.choose_moment("jueves, 4 de marzo", "9:00 a. m.")
-    flow.page.get_by_role("link", name="Añadir a un menor a mi cargo").click()
-    flow.page.get_by_label("Nombre y apellidos").fill("Tomás Ruiz Vega")
-    flow.page.get_by_label("Fecha de nacimiento").fill("2019-05-20")
-    flow.page.get_by_role("button", name="Añadir y seguir").click()
+    flow.add_child("Tomás Ruiz Vega", "2019-05-20")
     flow.choose_person("Tomás Ruiz Vega")
     flow.expect_chosen("jueves, 4 de marzo de 2027, a las 9:00 a. m.")
     flow.send()

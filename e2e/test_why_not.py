@@ -35,6 +35,7 @@ def test_the_clinician_taps_a_time_and_reads_why_it_is_not_offered(
     expect(phone.get_by_text("Sin consulta")).to_be_visible()
 
 
+@pytest.mark.parametrize("screen", ["phone"], indirect=True)
 def test_the_selectors_of_a_manager_lie_beside_or_below_each_other_on_a_narrow_phone(
     as_manager: SignIn,
 ) -> None:

@@ -9,7 +9,7 @@ from peewee import JOIN, ModelSelect
 from booking import gateway
 from booking.availability import plan
 from booking.gateway import NotYours
-from booking.lifecycle import OPEN, State
+from booking.lifecycle import HOLDS_ITS_TIME, OPEN, State
 from booking.models import (
     Access,
     Account,
@@ -65,6 +65,15 @@ def appointments(account: Account, *, now: datetime) -> Appointments:
         if a.replaces_id is not None and a.status in (State.REQUESTED, State.OFFERED)
     )
     return Appointments(upcoming, moving, _past(account, now).exists())
+
+
+def holds(account: Account, starts_at: datetime) -> bool:
+    """Whether somebody that the account acts for has that time, or waits for it."""
+    mine = _appointments(account)
+    at_that_time = mine.where(
+        Appointment.starts_at == starts_at, Appointment.state.in_(list(HOLDS_ITS_TIME))
+    )
+    return bool(at_that_time.exists())
 
 
 def past(account: Account, *, page: int, now: datetime) -> tuple[list[Appointment], bool]:

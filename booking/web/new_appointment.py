@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from booking import availability, free_times
-from booking.availability import NotFree, Plan, Wish, plan
+from booking.availability import NotFree, Plan, Rule, Wish, plan
 from booking.models import (
     Account,
     Appointment,
@@ -375,8 +375,13 @@ def why_not(draft: Draft) -> str | None:
     try:
         availability.slot(wish_of(plan(), draft), draft.starts_at, now=now())
     except NotFree as taken:
-        return words.not_free(taken.rules)
+        return _why_taken(taken.rules, draft.starts_at)
     return None
+
+
+def _why_taken(rules: tuple[Rule, ...], starts_at: datetime) -> str:
+    """In words, whichever way it came to be; whoever goes back has perhaps asked for it before."""
+    return words.not_free(rules, own=queries.holds(account(), starts_at))
 
 
 def _slot_page(draft: Draft, *, status: int = 200, alert: str = "") -> Response:
@@ -546,7 +551,7 @@ def _send(draft: Draft) -> ResponseReturnValue:
             status=409,
             alert=_(
                 "%(why)s Lo demás que eligió sigue aquí: elija otra hora.",
-                why=words.not_free(rules),
+                why=_why_taken(rules, draft.starts_at),
             ),
         )
     except TooManyPending as many:

@@ -2,6 +2,7 @@
 
 import base64
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from booking.web.urls import now, settings
 bp = Blueprint("qa", __name__, url_prefix=access.QA)
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 MOST_SECONDS = 10 * 366 * 24 * 3600
+MOST_PAGES = 1000  # Whoever never asks for them must not fill the memory.
 
 
 class WrongBody(Exception):
@@ -53,6 +55,7 @@ class Door:
 
 
 _door = Door()
+_shown: deque[dict[str, Any]] = deque(maxlen=MOST_PAGES)
 
 
 @bp.before_app_request
@@ -66,6 +69,22 @@ def _enter() -> None:
 def _leave(_error: BaseException | None) -> None:
     if g.pop("inside", False):
         _door.leave()
+
+
+@bp.after_app_request
+def _note_page(response: Response) -> Response:
+    """Keep what people are shown, as pages or to be swapped into one, until that is asked for."""
+    if response.mimetype == "text/html" and not 300 <= response.status_code < 400:
+        _shown.append(
+            {
+                "punto": request.endpoint or "",
+                "estado": response.status_code,
+                "direccion": request.full_path.rstrip("?"),
+                "sesion": getattr(getattr(g.get("_login_user"), "session", None), "id", 0),
+                "html": response.get_data(as_text=True),
+            }
+        )
+    return response
 
 
 @bp.errorhandler(WrongBody)
@@ -129,6 +148,15 @@ def mails() -> Response:
     """Every mail that was sent, whole, the oldest first."""
     sent = reversed(_mailer().messages(most=None))
     return jsonify(correos=[base64.b64encode(mail.as_bytes()).decode() for _, mail in sent])
+
+
+@bp.post("/paginas")
+@for_qa
+def pages() -> Response:
+    """Every page that somebody was shown since this was asked last, the oldest first."""
+    global _shown
+    shown, _shown = _shown, deque(maxlen=MOST_PAGES)
+    return jsonify(paginas=list(shown))
 
 
 @bp.route("/escenario", methods=["GET", "POST"])

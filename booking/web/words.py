@@ -227,11 +227,13 @@ def times_open(count: int, how: list[str]) -> str:
     )
 
 
-def not_free(rules: tuple[Rule, ...]) -> str:
-    """One sentence about why a time cannot be had."""
+def not_free(rules: tuple[Rule, ...], *, own: bool) -> str:
+    """One sentence about why a time cannot be had; whether whoever asks has it already."""
     for rule in rules:
         if rule in NOT_FREE:
             return str(NOT_FREE[rule])
+    if own:
+        return _("Usted ya pidió ese horario: lo verá en sus citas.")
     return _("Alguien pidió ese horario antes que usted.")
 
 

@@ -23,9 +23,9 @@ class AppointmentsPage:
         tab = self.page.get_by_role("link", name="Citas Appointments")
         expect(tab).to_have_attribute("aria-current", "page")
 
-    def start_request(self) -> None:
+    def start_request(self, *, first_step: str = "Seleccione su servicio") -> None:
         self.page.get_by_role("link", name="Solicitar cita").click()
-        self.expect_title("Seleccione su servicio")
+        self.expect_title(first_step)
 
     def card(self, status: str, when: str = "") -> Locator:
         """The card with a status in words and, when given, a date or time."""
@@ -37,6 +37,15 @@ class AppointmentsPage:
 
     def expect_card(self, status: str, when: str = "") -> None:
         expect(self.card(status, when)).to_have_count(1)
+
+    def expect_actions(self, status: str, *names: str) -> None:
+        """What can be done from the card, in that order."""
+        actions = self.card(status).get_by_role("paragraph").get_by_role("link")
+        expect(actions).to_have_text(list(names))
+
+    def open_past(self) -> None:
+        self.page.get_by_role("link", name="Ver citas pasadas").click()
+        self.expect_title("Citas pasadas")
 
     def open_card(self, status: str, when: str = "") -> None:
         self.card(status, when).get_by_role("heading").get_by_role("link").click()
@@ -60,6 +69,14 @@ class AppointmentsPage:
         expect(self.page.get_by_role("link", name=re.compile("^Llamar al"))).to_have_attribute(
             "href", "tel:+525555550100"
         )
+
+    def ask_again(self, words: str = "Reprogramar") -> None:
+        """From the page of an appointment that came to nothing, to the times for another one."""
+        self.page.get_by_role("link", name=words).click()
+        self.expect_title("Elija la fecha y hora que desee")
+
+    def expect_alert(self, words: str) -> None:
+        expect(self.page.get_by_role("alert")).to_contain_text(words)
 
     def expect_status(self, status: str) -> None:
         expect(self.page.get_by_text(status, exact=True)).to_be_visible()

@@ -44,6 +44,23 @@ class PortalPage:
         if enter.is_visible():
             enter.click()
 
+    def expect_wrong(self, words: str) -> None:
+        expect(self.page.get_by_role("alert")).to_contain_text(words)
+
+    def ask_for_another_mail(self, email: str) -> None:
+        """From the page of a dead link."""
+        self.page.get_by_label("Correo electrónico").fill(email)
+        self.page.get_by_role("button", name="Enviarme otro correo").click()
+        self.expect_title("Revise su correo")
+
+    def sign_out(self) -> None:
+        self.page.get_by_role("button", name="Salir", exact=True).click()
+        self.expect_title("Portal de clientes")
+
+    def speak(self, language: str) -> None:
+        """«English», «Español»: at the foot of every page."""
+        self.page.get_by_role("button", name=language).click()
+
     def sign_in(self, email: str, mailbox: Mailbox) -> None:
         """The guide's first step, whole: choose, ask for the mail, type its code."""
         self.open()
@@ -51,11 +68,19 @@ class PortalPage:
         self.ask_for_mail(email)
         self.type_code(mailbox.code(email))
 
-    def register(self, *, name: str, email: str, phone: str) -> None:
+    def register(
+        self, *, name: str, email: str, phone: str, child: tuple[str, str] | None = None
+    ) -> None:
+        """For oneself, or for a child: name, and date of birth."""
         self.page.get_by_label("Nombre y apellidos", exact=True).fill(name)
         self.page.get_by_label("Correo electrónico").fill(email)
         self.page.get_by_label("Teléfono celular").fill(phone)
-        self.page.get_by_label("Para mí, o para mí y mi pareja").check()
+        if child is None:
+            self.page.get_by_label("Para mí, o para mí y mi pareja").check()
+        else:
+            self.page.get_by_label("Para un menor a mi cargo").check()
+            self.page.get_by_label("Nombre y apellidos del menor").fill(child[0])
+            self.page.get_by_label("Fecha de nacimiento del menor").fill(child[1])
         self.page.get_by_label("Acepto que").check()
         self.page.get_by_role("button", name="Registrarme").click()
         self.expect_title("Revise su correo")

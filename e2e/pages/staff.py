@@ -19,6 +19,20 @@ class StaffPage:
         self.page.get_by_role("button", name="Aceptar").click()
         expect(self.page.get_by_text("Aceptada").first).to_be_visible()
 
+    def expect_title(self, title: str) -> None:
+        expect(self.page.get_by_role("heading", level=1)).to_contain_text(title)
+
+    def undo(self) -> None:
+        self.page.get_by_role("button", name="Deshacer").click()
+
+    def expect_alert(self, words: str) -> None:
+        expect(self.page.get_by_role("alert")).to_contain_text(words)
+
+    def open_session(self, appointment: int) -> None:
+        """The page of an appointment in the agenda."""
+        self.page.goto(f"/agenda/citas/{appointment}")
+        self.expect_title("Cita de ")
+
     def deny(self, *, offering: int) -> None:
         """Deny with the best proposals ticked, as many as wanted."""
         self.page.get_by_role("link", name="Denegar").click()
@@ -35,6 +49,14 @@ class StaffPage:
             update.click()
         self.page.get_by_role("button", name=words, exact=True).click()
         expect(self.page.get_by_text("Denegada").first).to_be_visible()
+
+    def block_day(self, day: str) -> None:
+        """Nobody can ask for any time of that day."""
+        self.page.goto("/agenda/bloquear")
+        self.page.get_by_label("Día", exact=True).fill(day)
+        self.page.get_by_label("Todo el día").check()
+        self.page.get_by_role("button", name="Bloquear horario").click()
+        expect(self.page.get_by_role("heading", level=1)).not_to_have_text("Bloquear horario")
 
     def give_an_appointment(self, to: str, *, service: str, place: str) -> None:
         """For somebody who telephones, down to the question of when."""

@@ -126,6 +126,17 @@ def test_a_used_key_with_other_words_is_refused(phone, ana):
     assert Appointment.select().count() == 1
 
 
+def test_whoever_goes_back_reads_that_the_time_is_already_theirs(phone, ana):
+    own = "Usted ya pidió ese horario: lo verá en sus citas."
+    send(phone, persona=own_client(ana).id)
+    back = phone.get(PERSON)
+    assert back.status_code == 303
+    assert own in phone.get(back.location).text
+    again = send_late(phone, persona=own_client(ana).id)
+    assert again.status_code == 409
+    assert "Esa persona ya tiene una cita a esa hora." in again.text
+
+
 def test_a_slot_that_was_taken_meanwhile_is_told_with_fresh_times(phone, ana, bruno):
     request(bruno, at(4, 10))
     late = send_late(phone, persona=own_client(ana).id)

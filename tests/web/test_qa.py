@@ -82,7 +82,7 @@ def test_every_view_of_it_declares_that_it_wants_the_key(app):
     views = {rule.endpoint: rule.rule for rule in app.url_map.iter_rules()}
     wanting = {name for name in views if audience_of(app, name) is For.QA}
     assert wanting == {name for name, path in views.items() if path.startswith("/qa/")}
-    assert len(wanting) >= 7
+    assert len(wanting) >= 8
 
 
 @pytest.mark.parametrize("shown", [None, "", "Bearer", f"Bearer {KEY}x", KEY, "Bearer ñ"])
@@ -225,6 +225,25 @@ def test_plans_are_worked_out_when_asked(qa):
     )  # fmt: skip
     assert qa("planes", x=1).json == {"hecho": 1}
     assert Replan.get().state == "ready"
+
+
+def test_what_people_were_shown_is_told_once(qa, phone):
+    qa("escenario", nombre="pendiente")
+    qa("paginas", x=1)
+    qa("sesion", quien="maria@example.com")
+    browser = {"Sec-Fetch-Site": "same-origin"}
+    phone.get("/", headers=browser)  # Leads to «Citas» and is no page itself.
+    phone.get("/citas?pasadas=1", headers=browser)
+    phone.get("/citas", headers=browser | {"HX-Request": "true", "HX-Target": "step"})
+    phone.get("/nada", headers=browser)
+    phone.get("/citas/1/cita.ics", headers=browser)
+    past, upcoming, missing = qa("paginas", x=1).json["paginas"]
+    assert past["html"].startswith("<!doctype html>")
+    assert (past["punto"], past["direccion"]) == ("appointments.index", "/citas?pasadas=1")
+    assert upcoming["html"].startswith("<title>Citas")
+    assert upcoming["sesion"] == past["sesion"] != 0
+    assert (missing["punto"], missing["estado"]) == ("", 404)
+    assert qa("paginas", x=1).json["paginas"] == []
 
 
 def test_what_is_broken_in_the_book_is_told(qa):

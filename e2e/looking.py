@@ -1,0 +1,131 @@
+"""Every kind of page that the tests come to is looked at, by `checks`, once a run.
+
+A test says nothing about it. When it ends, the portal tells what it showed meanwhile: pages, also
+those that answer a form, and what htmx swapped into them. What has something in it that nobody has
+looked at in this run is put together again as it stood in the browser, and looked at.
+"""
+
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Route
+
+from e2e.browser import SCREENS
+from e2e.checks import problems
+from e2e.site import Shown, Site
+
+EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
+STEP = 'id="step"'
+NOSCRIPT = "<noscript>"
+REFRESH = 'http-equiv="refresh"'  # What is looked at must stay.
+
+# A step comes with the title of its page; a part stands for what is called as it is.
+SWAP = """html => {
+  const box = document.createElement("template")
+  box.innerHTML = html
+  const title = box.content.querySelector("title"), root = box.content.querySelector("[id]")
+  if (title) document.title = title.textContent
+  document.getElementById(root.id).replaceWith(root)
+}"""
+
+
+class Parts(HTMLParser):
+    """Of what a page is made: each element with the one around it, and not what it says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self._open = [""]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        classes = sorted((given.get("class") or "").split())
+        name = ".".join([tag, *classes, given.get("type") or "", given.get("role") or ""])
+        self.found.add(f"{self._open[-1]} > {name}")
+        if tag not in EMPTY:
+            self._open.append(name)
+
+    def handle_endtag(self, tag: str) -> None:
+        while len(self._open) > 1 and self._open.pop().split(".")[0] != tag:
+            pass  # HTML lets some end tags go without saying.
+
+
+def parts(shown: Shown) -> set[str]:
+    parser = Parts()
+    parser.feed(shown.html)
+    return parser.found
+
+
+def layers(all_shown: list[Shown], index: int) -> list[Shown]:
+    """The page as it stood: a whole one, the step swapped into it, the part swapped into that."""
+    last = all_shown[index]
+    if last.whole:
+        return [last]
+    of_a_step = STEP in last.html
+    for before in reversed(range(index)):
+        under = all_shown[before]
+        fits = under.whole if of_a_step else STEP in under.html and _place(under) == _place(last)
+        if fits and under.session == last.session:
+            return [*layers(all_shown, before), last]
+    raise LookupError(f"nothing to swap {last.path} into")
+
+
+def _place(shown: Shown) -> str:
+    return urlsplit(shown.path).path
+
+
+class Lookout:
+    """Looks at pages on a device of its own, on which nobody does anything."""
+
+    def __init__(self, browser: Browser, site: Site, seen: Path) -> None:
+        context = browser.new_context(
+            locale="es-MX",
+            service_workers="block",
+            **SCREENS["phone"],  # type: ignore[arg-type]
+        )
+        self._page, self._site, self._seen = context.new_page(), site, seen
+        self._engine = context.new_cdp_session(self._page)
+        self._page.route("**/*", self._answer)
+        self._html = ""
+
+    def look(self, all_shown: list[Shown], *, javascript: bool) -> list[tuple[Shown, list[str]]]:
+        """What was shown and is new, and what is wrong with it."""
+        found = []
+        for index, shown in enumerate(all_shown):
+            scripts = javascript or NOSCRIPT not in shown.html  # Where that makes a difference.
+            if self._is_new(shown, scripts):
+                self._open(layers(all_shown, index), scripts)
+                found.append((shown, problems(self._page)))
+        return found
+
+    def _is_new(self, shown: Shown, javascript: bool) -> bool:
+        """Whether it has a part that its kind of page did not have before, in any process."""
+        kind = f"{shown.endpoint} {shown.status} {shown.whole} {javascript}"
+        claimed = [self._claim(f"{kind} {part}") for part in parts(shown)]
+        return any(claimed)
+
+    def _claim(self, part: str) -> bool:
+        try:
+            (self._seen / sha256(part.encode()).hexdigest()).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def _open(self, composed: list[Shown], javascript: bool) -> None:
+        whole, *swapped = composed
+        self._html = whole.html.replace(REFRESH, "")
+        # As it is read where scripts run or do not; the checks are scripts, too.
+        self._engine.send("Emulation.setScriptExecutionDisabled", {"value": not javascript})
+        self._page.goto(f"{self._site.url}{whole.path}")
+        self._engine.send("Emulation.setScriptExecutionDisabled", {"value": False})
+        for each in swapped:
+            self._page.evaluate(SWAP, each.html)
+
+    def _answer(self, route: Route) -> None:
+        if route.request.is_navigation_request():
+            route.fulfill(body=self._html, content_type="text/html; charset=utf-8")
+        elif "/static/" in route.request.url:
+            route.continue_()
+        # Whatever else a script asks for is never answered, so that the page stays as it is.
