@@ -52,7 +52,6 @@ def test_what_a_mail_has_told_is_not_taken_back(clinician: StaffPage, clock: Clo
     clinician.expect_title("Aceptada para el ")
 
 
-@pytest.mark.main
 def test_a_denial_with_one_time(clinician: StaffPage, as_client: SignIn) -> None:
     clinician.deny(offering=1)
     client = AppointmentsPage(as_client())
@@ -113,7 +112,6 @@ def test_a_request_that_its_client_withdrew_meanwhile(
     clinician.expect_alert("El cliente retiró la solicitud.")
 
 
-@pytest.mark.main
 def test_a_time_that_was_blocked_meanwhile_leads_to_others(
     clinician: StaffPage, as_manager: SignIn, as_client: SignIn
 ) -> None:

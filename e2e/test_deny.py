@@ -12,7 +12,7 @@ from e2e.pages.deny import DenyPage
 from e2e.pages.staff import StaffPage
 from e2e.site import Scene
 
-pytestmark = [pytest.mark.e2e, pytest.mark.main]
+pytestmark = pytest.mark.e2e
 
 
 def open_denial(as_clinician: SignIn, javascript: bool) -> DenyPage:

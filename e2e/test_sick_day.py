@@ -12,7 +12,7 @@ from e2e.pages.portal import PortalPage
 from e2e.pages.replans import ReplanPage
 from e2e.site import Person, Scene, Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.main]
+pytestmark = pytest.mark.e2e
 
 MOVED = "Elija otro horario para su cita"
 

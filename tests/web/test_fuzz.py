@@ -305,7 +305,7 @@ def test_a_share_of_all_hostile_requests_gets_an_answer(app, cast):
     found = []
     for who in WHO:
         everything = list(knocks(app, cast, who, FEW))
-        for knock in chance.sample(everything, 120):
+        for knock in chance.sample(everything, 60):
             found += faults(cast.people[who], knock)
     assert found == []
 
