@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 import apsw
 
 from booking import locks, private, spanish, tenancy
-from booking.db import database
+from booking.db import database, transaction
 from booking.levels import Level, level_of
 from booking.logs import InOurWords
-from booking.models import Account, Appointment, Practice
+from booking.models import ALL, Account, Appointment, Practice
 from booking.settings import Settings
 
 AFTER_HOUR = 3  # By the practice's clock; whoever is asleep then makes the copy on waking up.
@@ -205,13 +205,26 @@ def restore(file: Path, settings: Settings) -> Contents:
     if contents.is_sqlite is not bool(path):
         raise BackupError(f"{file} es de otra clase de base de datos que APP_DATABASE_URL.")
     with tenancy.sole_server(settings):
-        _refuse_live_book(path)
         if path:
+            _refuse_live_book(path)
+            database.close()
             _put_in_place(file, path)
         else:
-            options = ("--clean", "--if-exists", "--no-owner", "--single-transaction")
-            _run("pg_restore", settings, *options, str(file))
+            with transaction():
+                _refuse_live_book(path)
+                _drop_empty_book()
+            _run("pg_restore", settings, "--no-owner", "--single-transaction", str(file))
     return contents
+
+
+def _drop_empty_book() -> None:
+    """PostgreSQL's tool would drop what the copy knows, and an older one does not know all.
+
+    A restoring that fails after it leaves an empty database, which is as good a place as before.
+    """
+    tables = ", ".join(f'"{model._meta.table_name}"' for model in ALL)
+    database.execute_sql(f"DROP TABLE IF EXISTS {tables}, schema_migration CASCADE")
+    database.execute_sql("DROP FUNCTION IF EXISTS history_is_append_only()")
 
 
 def _refuse_live_book(path: Path | None) -> None:
@@ -227,7 +240,6 @@ def _refuse_live_book(path: Path | None) -> None:
         model.select().count() if table in tables else 0
         for model, table in ((Appointment, "appointment"), (Account, "account"))
     ]
-    database.close()
     if any(counts):
         how = (
             f"Para apartarlo: mv {path} {path}.antes, y lo mismo con {path}-wal y {path}-shm si"
