@@ -14,9 +14,10 @@ from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import apsw
+from peewee import PeeweeException
 
 from booking import locks, private, spanish, tenancy
-from booking.db import database, transaction
+from booking.db import database, is_damage, transaction
 from booking.levels import Level, level_of
 from booking.logs import InOurWords
 from booking.models import ALL, Account, Appointment, Practice
@@ -235,22 +236,26 @@ def _refuse_live_book(path: Path | None) -> None:
                 f"{wal} guarda los últimos cambios del libro apartado: muévalo con él."
             )
         return
-    tables = database.get_tables()
-    counts = [
-        model.select().count() if table in tables else 0
-        for model, table in ((Appointment, "appointment"), (Account, "account"))
-    ]
+    how = (
+        f"Para apartarlo: mv {path} {path}.antes, y lo mismo con {path}-wal y {path}-shm si existen."
+        if path
+        else "Cree una base de datos vacía y apunte APP_DATABASE_URL a ella."
+    )
+    how = f"Detenga el portal y sus trabajadores. {how} Después repita esto."
+    try:
+        tables = database.get_tables()
+        counts = [
+            model.select().count() if table in tables else 0
+            for model, table in ((Appointment, "appointment"), (Account, "account"))
+        ]
+    except (PeeweeException, apsw.Error) as error:
+        if not is_damage(error):
+            raise
+        raise BackupError(f"El libro que hay aquí está dañado ({error}). {how}") from error
     if any(counts):
-        how = (
-            f"Para apartarlo: mv {path} {path}.antes, y lo mismo con {path}-wal y {path}-shm si"
-            " existen."
-            if path
-            else "Cree una base de datos vacía y apunte APP_DATABASE_URL a ella."
-        )
         raise BackupError(
             f"Aquí hay un libro en uso ({spanish.counted(counts[0], 'cita', 'citas')},"
-            f" {spanish.counted(counts[1], 'cuenta', 'cuentas')}) y no se"
-            f" sobrescribe. Detenga el portal y sus trabajadores. {how} Después repita esto."
+            f" {spanish.counted(counts[1], 'cuenta', 'cuentas')}) y no se sobrescribe. {how}"
         )
 
 

@@ -26,7 +26,7 @@ from booking import (
     private,
     spanish,
 )
-from booking.db import database, transaction, tuples
+from booking.db import database, is_damage, transaction, tuples
 from booking.invariants import Violation
 from booking.levels import Level
 from booking.lifecycle import State
@@ -254,6 +254,12 @@ def examine(settings: Settings, *, now: datetime) -> list[Finding]:
                 *_surroundings(settings, now),
             ]
     except (PeeweeException, apsw.Error) as error:
+        if is_damage(error):
+            raise CannotRun(
+                f"La base de datos está dañada: {error}. Ponga en su lugar un respaldo de"
+                f" {backup.folder(settings)}, que dice cómo apartarla: flask --app app restore"
+                " ARCHIVO"
+            ) from error
         beside = f" (SQLite también tiene que poder escribir en {path.parent})" if path else ""
         raise CannotRun(f"La base de datos no se puede leer: {error}{beside}") from error
 

@@ -184,6 +184,27 @@ def test_a_live_book_is_not_overwritten(flask, settings, confirmed):
     assert Appointment.select().count() == 1
 
 
+@pytest.mark.parametrize("page", [0, 1], ids=["no database", "malformed"])
+def test_a_damaged_book_is_told_how_to_make_way(flask, settings, db, page):
+    made = backup.make(settings, settings.data_dir / "copia.db")
+    database.close()
+    size = settings.sqlite_path.stat().st_size
+    with settings.sqlite_path.open("r+b") as damaged:
+        damaged.seek(4096 * page)
+        damaged.write(b"\xff" * (size - 4096 * page))
+    examined = flask("doctor")
+    assert examined.exit_code == 2
+    assert "flask --app app restore" in examined.output
+    assert "escribir" not in examined.output
+    told = flask("restore", made)
+    assert told.exit_code == 1
+    assert "está dañado" in told.output
+    assert f"mv {settings.sqlite_path}" in told.output
+    database.close()
+    settings.sqlite_path.rename(f"{settings.sqlite_path}.antes")
+    assert flask("restore", made).exit_code == 0
+
+
 def test_a_book_is_not_restored_under_a_running_server(flask, settings, db):
     made = backup.make(settings, settings.data_dir / "copia.db")
     with tenancy.sole_server(settings):

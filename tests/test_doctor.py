@@ -198,7 +198,17 @@ def test_a_file_that_is_no_database_cannot_be_examined(tmp_path):
     app = create_app(settings_in(tmp_path), clock=SettableClock(NOW))
     examined = app.test_cli_runner().invoke(args=["doctor"])
     assert examined.exit_code == 2
-    assert "no se puede leer" in examined.output
+    assert "está dañada" in examined.output
+    assert "flask --app app restore" in examined.output
+
+
+@pytest.mark.sqlite
+def test_a_folder_in_which_sqlite_cannot_write_is_told(flask, settings):
+    (settings.data_dir / "citas.db-wal").mkdir()
+    examined = flask("doctor")
+    assert examined.exit_code == 2
+    assert f"tiene que poder escribir en {settings.data_dir}" in examined.output
+    assert "restore" not in examined.output
 
 
 # The day's work.
