@@ -194,7 +194,7 @@ def restore(file: Path, settings: Settings) -> Contents:
 
     Raises:
         BackupError: the copy is of no use, or there is a live book.
-        AlreadyServed: a server works on the book.
+        AlreadyServed: a server or a worker has the book open.
     """
     contents = contents_of(file)
     if contents.level.unknown:
@@ -205,7 +205,7 @@ def restore(file: Path, settings: Settings) -> Contents:
     path = settings.sqlite_path
     if contents.is_sqlite is not bool(path):
         raise BackupError(f"{file} es de otra clase de base de datos que APP_DATABASE_URL.")
-    with tenancy.sole_server(settings):
+    with tenancy.at_work(settings, alone=True):
         if path:
             _refuse_live_book(path)
             database.close()
@@ -237,7 +237,8 @@ def _refuse_live_book(path: Path | None) -> None:
             )
         return
     how = (
-        f"Para apartarlo: mv {path} {path}.antes, y lo mismo con {path}-wal y {path}-shm si existen."
+        f"Para apartarlo: mv {path} {path}.antes, y lo mismo con {path}-wal y {path}-shm si"
+        " existen."
         if path
         else "Cree una base de datos vacía y apunte APP_DATABASE_URL a ella."
     )
