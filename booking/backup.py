@@ -54,6 +54,16 @@ def place(settings: Settings, stamp: str) -> Path:
     return folder(settings) / f"citas-{stamp}.{suffix}"
 
 
+def makes_copies(settings: Settings) -> bool:
+    """Whether this machine is one that makes them: SQLite's only one, or one that has workers."""
+    return bool(settings.sqlite_path) or _turn(settings).exists()
+
+
+def _turn(settings: Settings) -> Path:
+    """Whose lock the worker has that makes tonight's copy; there once a worker looked."""
+    return folder(settings) / ".turno"
+
+
 def make(settings: Settings, target: Path) -> Path:
     """A consistent copy of the book at this moment, readable by its owner alone.
 
@@ -89,7 +99,7 @@ def nightly(settings: Settings, *, now: datetime) -> Path | None:
     if local.hour < AFTER_HOUR or target.exists():
         return None
     private.folder(target.parent)
-    with private.file(target.parent / ".turno").open("a") as turn:
+    with private.file(_turn(settings)).open("a") as turn:
         if not locks.lock_now(turn.fileno()) or target.exists():
             return None
         for left in target.parent.glob(".citas-*.parcial"):  # By a worker that died at it.
