@@ -14,12 +14,13 @@ from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import apsw
+from peewee import PeeweeException
 
 from booking import locks, private, spanish, tenancy
-from booking.db import database
+from booking.db import database, is_damage, transaction
 from booking.levels import Level, level_of
 from booking.logs import InOurWords
-from booking.models import Account, Appointment, Practice
+from booking.models import ALL, Account, Appointment, Practice
 from booking.settings import Settings
 
 AFTER_HOUR = 3  # By the practice's clock; whoever is asleep then makes the copy on waking up.
@@ -51,6 +52,16 @@ def place(settings: Settings, stamp: str) -> Path:
     """Where a copy goes that is called by its time."""
     suffix = "db" if settings.sqlite_path else "dump"
     return folder(settings) / f"citas-{stamp}.{suffix}"
+
+
+def makes_copies(settings: Settings) -> bool:
+    """Whether this machine is one that makes them: SQLite's only one, or one that has workers."""
+    return bool(settings.sqlite_path) or _turn(settings).exists()
+
+
+def _turn(settings: Settings) -> Path:
+    """Whose lock the worker has that makes tonight's copy; there once a worker looked."""
+    return folder(settings) / ".turno"
 
 
 def make(settings: Settings, target: Path) -> Path:
@@ -88,7 +99,7 @@ def nightly(settings: Settings, *, now: datetime) -> Path | None:
     if local.hour < AFTER_HOUR or target.exists():
         return None
     private.folder(target.parent)
-    with private.file(target.parent / ".turno").open("a") as turn:
+    with private.file(_turn(settings)).open("a") as turn:
         if not locks.lock_now(turn.fileno()) or target.exists():
             return None
         for left in target.parent.glob(".citas-*.parcial"):  # By a worker that died at it.
@@ -193,7 +204,7 @@ def restore(file: Path, settings: Settings) -> Contents:
 
     Raises:
         BackupError: the copy is of no use, or there is a live book.
-        AlreadyServed: a server works on the book.
+        AlreadyServed: a server or a worker has the book open.
     """
     contents = contents_of(file)
     if contents.level.unknown:
@@ -204,14 +215,27 @@ def restore(file: Path, settings: Settings) -> Contents:
     path = settings.sqlite_path
     if contents.is_sqlite is not bool(path):
         raise BackupError(f"{file} es de otra clase de base de datos que APP_DATABASE_URL.")
-    with tenancy.sole_server(settings):
-        _refuse_live_book(path)
+    with tenancy.at_work(settings, alone=True):
         if path:
+            _refuse_live_book(path)
+            database.close()
             _put_in_place(file, path)
         else:
-            options = ("--clean", "--if-exists", "--no-owner", "--single-transaction")
-            _run("pg_restore", settings, *options, str(file))
+            with transaction():
+                _refuse_live_book(path)
+                _drop_empty_book()
+            _run("pg_restore", settings, "--no-owner", "--single-transaction", str(file))
     return contents
+
+
+def _drop_empty_book() -> None:
+    """PostgreSQL's tool would drop what the copy knows, and an older one does not know all.
+
+    A restoring that fails after it leaves an empty database, which is as good a place as before.
+    """
+    tables = ", ".join(f'"{model._meta.table_name}"' for model in ALL)
+    database.execute_sql(f"DROP TABLE IF EXISTS {tables}, schema_migration CASCADE")
+    database.execute_sql("DROP FUNCTION IF EXISTS history_is_append_only()")
 
 
 def _refuse_live_book(path: Path | None) -> None:
@@ -222,23 +246,27 @@ def _refuse_live_book(path: Path | None) -> None:
                 f"{wal} guarda los últimos cambios del libro apartado: muévalo con él."
             )
         return
-    tables = database.get_tables()
-    counts = [
-        model.select().count() if table in tables else 0
-        for model, table in ((Appointment, "appointment"), (Account, "account"))
-    ]
-    database.close()
+    how = (
+        f"Para apartarlo: mv {path} {path}.antes, y lo mismo con {path}-wal y {path}-shm si"
+        " existen."
+        if path
+        else "Cree una base de datos vacía y apunte APP_DATABASE_URL a ella."
+    )
+    how = f"Detenga el portal y sus trabajadores. {how} Después repita esto."
+    try:
+        tables = database.get_tables()
+        counts = [
+            model.select().count() if table in tables else 0
+            for model, table in ((Appointment, "appointment"), (Account, "account"))
+        ]
+    except (PeeweeException, apsw.Error) as error:
+        if not is_damage(error):
+            raise
+        raise BackupError(f"El libro que hay aquí está dañado ({error}). {how}") from error
     if any(counts):
-        how = (
-            f"Para apartarlo: mv {path} {path}.antes, y lo mismo con {path}-wal y {path}-shm si"
-            " existen."
-            if path
-            else "Cree una base de datos vacía y apunte APP_DATABASE_URL a ella."
-        )
         raise BackupError(
             f"Aquí hay un libro en uso ({spanish.counted(counts[0], 'cita', 'citas')},"
-            f" {spanish.counted(counts[1], 'cuenta', 'cuentas')}) y no se"
-            f" sobrescribe. Detenga el portal y sus trabajadores. {how} Después repita esto."
+            f" {spanish.counted(counts[1], 'cuenta', 'cuentas')}) y no se sobrescribe. {how}"
         )
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+import apsw
 from peewee import (
     AutoField,
     BigIntegerField,
@@ -255,6 +256,13 @@ def forget() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=forget)
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite found that its file is not as it wrote it: only a copy helps then."""
+    while error and not isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        error = error.__context__  # peewee wraps it, once or twice.
+    return error is not None
 
 
 def tuples(query: Any) -> list[tuple[Any, ...]]:

@@ -26,7 +26,7 @@ from booking import (
     private,
     spanish,
 )
-from booking.db import database, transaction, tuples
+from booking.db import database, is_damage, transaction, tuples
 from booking.invariants import Violation
 from booking.levels import Level
 from booking.lifecycle import State
@@ -254,6 +254,12 @@ def examine(settings: Settings, *, now: datetime) -> list[Finding]:
                 *_surroundings(settings, now),
             ]
     except (PeeweeException, apsw.Error) as error:
+        if is_damage(error):
+            raise CannotRun(
+                f"La base de datos está dañada: {error}. Ponga en su lugar un respaldo de"
+                f" {backup.folder(settings)}, que dice cómo apartarla: flask --app app restore"
+                " ARCHIVO"
+            ) from error
         beside = f" (SQLite también tiene que poder escribir en {path.parent})" if path else ""
         raise CannotRun(f"La base de datos no se puede leer: {error}{beside}") from error
 
@@ -574,9 +580,11 @@ def _secret(settings: Settings) -> Finding:
 
 
 def _backup(settings: Settings, now: datetime) -> Iterator[Finding]:
+    # Where only pages are served nobody makes copies, and none that is missing is a fault.
+    bad = Verdict.WRONG if backup.makes_copies(settings) else Verdict.REMARK
     if settings.on_postgresql:
         trouble = backup.trouble_with_tools()
-        yield _line("I14", "pg_dump y pg_restore sirven para este servidor", trouble)
+        yield _line("I14", "pg_dump y pg_restore sirven para este servidor", trouble, bad=bad)
     newest = backup.newest(settings)
     if newest is None:
         yield _no_backup(settings, now)
@@ -585,17 +593,20 @@ def _backup(settings: Settings, now: datetime) -> Iterator[Finding]:
     try:
         contents = backup.contents_of(path)
     except (backup.BackupError, OSError) as error:
-        yield _line("I14", "", f"El último respaldo no sirve: {error}")
+        yield _line("I14", "", f"El último respaldo no sirve: {error}", bad=bad)
         return
     age = (_day(now) - day).days
     held = spanish.counted(contents.appointments, "cita", "citas")
     words = f"El último respaldo es del {day}, con {held}, y se lee entero"
-    late = Verdict.WRONG if age > NIGHTS else Verdict.REMARK
+    late = bad if age > NIGHTS else Verdict.REMARK
     yield _line("I14", words, words if age > 1 else "", bad=late)
 
 
 def _no_backup(settings: Settings, now: datetime) -> Finding:
     """A remark on a book's first nights; afterwards nobody has been making copies."""
+    if not backup.makes_copies(settings):
+        words = "Aquí no se hacen respaldos: mire flask doctor en una máquina con flask worker"
+        return _line("I14", "", words, bad=Verdict.REMARK)
     words = f"Todavía no hay respaldos en {backup.folder(settings)}"
     began = tuples(History.select(fn.MIN(History.at)))[0][0]
     late = began is not None and (_day(now) - _day(began)).days > NIGHTS

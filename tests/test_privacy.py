@@ -160,6 +160,7 @@ def test_whoever_has_not_proven_their_address_is_exported_and_erased_by_it(app, 
     assert "Itzel Xochitl" in flask.invoke(args=["person", "export", EMAIL]).output
     done = flask.invoke(args=["person", "erase", EMAIL, "--yes"])
     assert done.exit_code == 0, done.output
+    assert "los hechos a mano con flask backup, hasta que usted los borre" in done.output
     assert [trace for trace in ("Itzel", PHONE, EMAIL, NAME) if trace in dump()] == []
     assert flask.invoke(args=["person", "erase", EMAIL, "--yes"]).exit_code == 1
 

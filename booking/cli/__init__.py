@@ -193,8 +193,14 @@ def work() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):  # What is under way is finished first.
         signal.signal(number, lambda *_: stop.set())
-    planner.start(clock, stop)
-    worker.loop(clock, mailer, settings, stop)
+    try:
+        with tenancy.at_work(settings):
+            planner.start(clock, stop)
+            worker.loop(clock, mailer, settings, stop)
+    except tenancy.AlreadyServed as other:
+        raise click.ClickException(
+            f"Se está restaurando {other.path}. Inicie flask worker cuando termine."
+        ) from other
 
 
 def _only_in_the_demo(settings: Settings) -> None:

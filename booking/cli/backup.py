@@ -57,7 +57,8 @@ def restore(file: Path) -> None:
         accounts.close_restored_doors(now=current_app.extensions["clock"].now())
     except tenancy.AlreadyServed as other:
         raise click.ClickException(
-            f"Un servidor trabaja con {other.path}. Deténgalo, y también flask worker, y repita."
+            f"Un servidor o un flask worker trabaja todavía con {other.path}, o con lo que estaba"
+            " ahí. Detenga todos los de esa carpeta y repita."
         ) from other
     except (BackupError, DatabaseIsNewer) as error:
         raise click.ClickException(str(error)) from error

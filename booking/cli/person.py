@@ -53,4 +53,8 @@ def erase(email: str) -> None:
     mailer = current_app.extensions["mailer"]
     if isinstance(mailer, FolderMailer):
         mailer.forget(found.emails)
-    click.echo("Datos borrados.")
+    click.echo(
+        "Datos borrados. Los respaldos anteriores todavía los tienen: los de cada noche, hasta un"
+        " año; los hechos a mano con flask backup, hasta que usted los borre. Si restaura alguno,"
+        " borre otra vez a esta persona."
+    )
