@@ -22,7 +22,8 @@ class OutboxMessage(BaseModel):
     """A message owed to one recipient, written in the transaction that owes it.
 
     It is rendered when it is sent. `due_at` lies in the future while a decision can still
-    be undone; `claimed_until` is the lease of the worker that is sending it.
+    be undone; `claimed_until` is the lease of the worker that is sending it, and `attempts` rises
+    with every claim, so that whoever comes back after its lease ran out writes nothing.
     """
 
     kind = CharField(max_length=40)  # A folder of templates/email/.
