@@ -2,6 +2,7 @@
 
 import smtplib
 import socket
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -275,6 +276,27 @@ def test_mails_are_small_and_have_text_and_html(life):
         assert "Consultorio Alameda" in text.get_content()
         assert "+52 55 5555 0100" in page.get_content()
         assert mail["Message-ID"].endswith("@localhost>")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host"),
+    [
+        ("https://citas.niño.mx", "citas.xn--nio-8ma.mx"),
+        ("https://citas.ejemplo.mx:8443", "citas.ejemplo.mx"),
+        ("http://[::1]:8000", "[::1]"),
+    ],
+)
+def test_mail_leaves_whatever_the_portal_is_called(life, settings, base_url, host):
+    asked = request(life.ana)
+    accept(asked.id, version=1, actor=life.staff, now=life.now)
+    life.clock.advance(UNDO)
+    mailer = MemoryMailer()
+    outbox.drain(life.clock, mailer, replace(settings, base_url=base_url))
+    assert len(mailer.sent) == OutboxMessage.select().count()
+    assert {str(m["Message-ID"]).partition("@")[2] for m in mailer.sent} == {f"{host}>"}
+    (file,) = [part.get_content() for m in mailer.sent for part in m.iter_attachments()]
+    event = Calendar.from_ical(file).walk("VEVENT")[0]
+    assert event["UID"] == f"{asked.chain}@{host.strip('[]')}"
 
 
 def test_a_confirmation_invites_and_a_cancellation_takes_back(life):
