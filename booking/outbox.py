@@ -18,7 +18,7 @@ from booking.clock import Clock
 from booking.db import transaction, tuples
 from booking.letters import compose
 from booking.mailer import Mailer, RefusedForGood
-from booking.models import Delivery, OutboxMessage
+from booking.models import Delivery, OutboxMessage, Withdrawn
 from booking.notifications import still_true
 from booking.settings import Settings
 
@@ -27,13 +27,7 @@ NO_LEASE = 2 * LEASE  # Nobody takes one that long: it is from before the clock 
 GIVE_UP_AFTER = timedelta(days=3)
 MOST_AT_ONCE = 50
 
-# Why a message that waited too long is not sent any more.
-APPOINTMENT_CHANGED = "la cita cambió antes de que saliera"
-CODE_EXPIRED = "el código venció antes de que saliera"
-
 AWAY = (ConnectionError, TimeoutError, socket.gaierror)
-# No failure: what was said no longer held when it was to leave.
-WITHDRAWN = ("deshecho", APPOINTMENT_CHANGED, CODE_EXPIRED)
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +70,9 @@ def _send(id_: int, clock: Clock, mailer: Mailer, settings: Settings) -> bool:
     if message is None:
         return False
     if not still_true(message, now=now):
-        why = CODE_EXPIRED if message.appointment_id is None else APPOINTMENT_CHANGED
-        _record(message, state=Delivery.DEAD, error=why)
+        about_code = message.appointment_id is None
+        why = Withdrawn.CODE_EXPIRED if about_code else Withdrawn.APPOINTMENT_CHANGED
+        _record(message, state=Delivery.DEAD, error=why.value)
         return False
     try:
         mailer.send(compose(message, settings, now=now))

@@ -18,6 +18,16 @@ class Delivery(StrEnum):
     DEAD = "dead"  # `error` says why.
 
 
+class Withdrawn(StrEnum):
+    """Why a message is dead that nobody failed to deliver: it was not to arrive any more."""
+
+    UNDONE = "deshecho"
+    APPOINTMENT_CHANGED = "la cita cambió antes de que saliera"
+    CODE_EXPIRED = "el código venció antes de que saliera"
+    ADDRESS_CHANGED = "la dirección cambió"
+    PERSON_ERASED = "persona borrada"
+
+
 class OutboxMessage(BaseModel):
     """A message owed to one recipient, written in the transaction that owes it.
 
