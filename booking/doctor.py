@@ -39,6 +39,7 @@ from booking.models import (
     OutboxMessage,
     Practice,
     SignIn,
+    Withdrawn,
 )
 from booking.settings import DEVELOPMENT_SECRET, Settings
 
@@ -48,6 +49,7 @@ SKEW = timedelta(minutes=2)  # Two machines never agree wholly.
 MEGABYTE = 1024 * 1024
 DISK_LEAST, DISK_ENOUGH = 200 * MEGABYTE, 1024 * MEGABYTE
 SHOWN = 5
+NEWS_DAYS = 30  # Until a message that reached nobody is no news any more.
 NIGHTS = 2  # Without a copy, before that is wrong.
 ADDRESS = re.compile(r"[^\s<>'\"@]+@[^\s<>'\"@]+")
 TRIGGERS = {
@@ -416,7 +418,7 @@ def _durable(loose: str) -> Finding:
 
 def _daily_work(now: datetime) -> Iterator[Finding]:
     yield _unsent(now)
-    yield _given_up()
+    yield _given_up(now)
     leases = OutboxMessage.select(OutboxMessage.id).where(
         OutboxMessage.state == Delivery.WAITING,
         OutboxMessage.claimed_until > now + outbox.NO_LEASE,
@@ -470,19 +472,21 @@ def _unsent(now: datetime) -> Finding:
     )
 
 
-def _given_up() -> Finding:
+def _given_up(now: datetime) -> Finding:
     dead = OutboxMessage.select(OutboxMessage.id, OutboxMessage.error).where(
-        OutboxMessage.state == Delivery.DEAD, OutboxMessage.error.not_in(outbox.WITHDRAWN)
+        OutboxMessage.state == Delivery.DEAD,
+        OutboxMessage.error.not_in(list(Withdrawn)),
+        OutboxMessage.created_at > now - timedelta(days=NEWS_DAYS),
     )
     reasons = Counter(_no_address(error) for _, error in tuples(dead))
     ids = ", ".join(str(id_) for id_, _ in tuples(dead.order_by(OutboxMessage.id.desc()))[:SHOWN])
     if not reasons:
-        return _line("I7", "Ningún mensaje quedó sin entregar")
+        return _line("I7", f"Ningún mensaje quedó sin entregar en {NEWS_DAYS} días")
     return Finding(
         "I7",
         Verdict.REMARK,
         f"{spanish.counted(reasons.total(), 'mensaje sin entregar', 'mensajes sin entregar')}"
-        f" (los últimos: {ids})",
+        f" en {NEWS_DAYS} días (los últimos: {ids})",
         tuple(f"{count}: {reason}" for reason, count in reasons.most_common(SHOWN)),
     )
 

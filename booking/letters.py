@@ -582,7 +582,8 @@ def compose(message: OutboxMessage, settings: Settings, *, now: datetime) -> Ema
     mail["From"] = Address(display_name=one_line(sender), addr_spec=settings.mail_from)
     mail["To"] = message.recipient
     mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = f"<{message.message_id}@{settings.host.partition(':')[0]}>"
+    host = settings.host_name
+    mail["Message-ID"] = f"<{message.message_id}@{f'[{host}]' if ':' in host else host}>"
     mail["Auto-Submitted"] = "auto-generated"
     told = {
         "letter": letter,

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from booking.lifecycle import State
 from booking.links import new_nonce
-from booking.models import Account, Appointment, Delivery, OutboxMessage, SignIn
+from booking.models import Account, Appointment, Delivery, OutboxMessage, SignIn, Withdrawn
 
 LINK_DAYS = 7
 
@@ -181,7 +181,7 @@ def withdraw(appointment: Appointment, *, version: int) -> bool:
     )
     total: int = owed.count()
     withdrawn: int = (
-        OutboxMessage.update(state=Delivery.DEAD.value, error="deshecho")
+        OutboxMessage.update(state=Delivery.DEAD.value, error=Withdrawn.UNDONE.value)
         .where(
             OutboxMessage.appointment == appointment,
             OutboxMessage.version == version,

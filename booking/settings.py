@@ -59,14 +59,9 @@ class Settings:
         return urlsplit(self.base_url).scheme == "https"
 
     @property
-    def host(self) -> str:
-        """The name, and the port if there is one, that people type."""
-        return urlsplit(self.base_url).netloc
-
-    @property
     def host_name(self) -> str:
-        """For identifiers in mails and calendars, which must not change with a port."""
-        return urlsplit(self.base_url).hostname or "localhost"
+        """As browsers, mails and calendars write it: no accents, no port."""
+        return _written(urlsplit(self.base_url).hostname or "localhost")
 
     def answers_to(self, host: str) -> bool:
         """Whether a `Host` header names this portal: as people do, or as this machine does."""
@@ -74,18 +69,11 @@ class Settings:
             named = urlsplit(f"//{host}").hostname or ""
         except ValueError:  # Half an IPv6 address.
             return False
-        return named in ("127.0.0.1", "localhost", "::1", self._written_name())
+        return named in ("127.0.0.1", "localhost", "::1", self.host_name)
 
     def cookie_name(self, name: str) -> str:
         """With the prefix to which browsers hold a cookie: ours alone, over HTTPS alone."""
         return f"__Host-{name}" if self.secure else name
-
-    def _written_name(self) -> str:
-        """The host's name as browsers write it, accents and all."""
-        try:
-            return self.host_name.encode("idna").decode()
-        except UnicodeError:
-            return self.host_name
 
     @property
     def on_postgresql(self) -> bool:
@@ -234,12 +222,16 @@ class Settings:
             raise InvalidSettings("En producción APP_BASE_URL debe empezar por https://.")
 
 
+def _written(name: str) -> str:
+    return name.encode("idna").decode()
+
+
 def _is_site(url: str) -> bool:
     """Whether it is a scheme, a name and perhaps a port: links are made by adding paths to it."""
     try:
         parts = urlsplit(url)
-        named = parts.hostname and parts.port != 0 and "@" not in parts.netloc
-    except ValueError:  # Half an IPv6 address, or a port that is no number.
+        named = _written(parts.hostname or "") and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:  # Half an IPv6 address, a port that is no number, a name that cannot be.
         return False
     return bool(named) and url == f"{parts.scheme}://{parts.netloc}" and parts.scheme in WEB
 

@@ -34,7 +34,7 @@ def tick(
         done = deadlines.run(now=clock.now())
     except Exception as error:  # What one appointment meets must not hold up everybody's mail.
         log.error("worker: the deadlines failed\n%s", trace(error))
-    return done + outbox.drain(mailer, settings, now=clock.now(), told_to_stop=told_to_stop)
+    return done + outbox.drain(clock, mailer, settings, told_to_stop)
 
 
 def loop(clock: Clock, mailer: Mailer, settings: Settings, stop: threading.Event) -> None:

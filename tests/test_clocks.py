@@ -8,6 +8,7 @@ import pytest
 
 from booking import availability, gateway, invariants, links, outbox, planner, practice_file
 from booking.availability import Wish
+from booking.clock import SettableClock
 from booking.free_times import free_days
 from booking.gateway import Key
 from booking.lifecycle import State
@@ -174,8 +175,8 @@ def test_mail_whose_worker_died_is_sent_once_the_lease_is_over_by_the_clock(ana,
     claimed = outbox._claim(OutboxMessage.select().first().id, NOW)
     assert claimed is not None
     mailer = MemoryMailer()
-    outbox.drain(mailer, settings, now=NOW + jump)
-    outbox.drain(mailer, settings, now=NOW + outbox.LEASE)
+    outbox.drain(SettableClock(NOW + jump), mailer, settings)
+    outbox.drain(SettableClock(NOW + outbox.LEASE), mailer, settings)
     assert [row.state for row in OutboxMessage.select()] == [Delivery.SENT] * 2
     assert len(mailer.sent) == 2
 

@@ -482,7 +482,7 @@ def test_mail_is_sent_at_least_once_and_again_only_under_its_old_name(book_, eve
     def drain() -> None:
         nonlocal now
         now += outbox.LEASE  # Whoever died kept its message for so long.
-        outbox.drain(mailer, book_.settings, now=now)
+        outbox.drain(SettableClock(now), mailer, book_.settings)
 
     assert finish(drain, every=every) > 3
     assert all(row.state == Delivery.SENT for row in OutboxMessage.select())

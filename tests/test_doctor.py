@@ -19,7 +19,10 @@ from booking.models import (
     History,
     Occupancy,
     OutboxMessage,
+    Withdrawn,
 )
+from booking.operations import erasing, signing_in
+from booking.queries import person
 from booking.settings import Environment
 from tests.books import settings_in
 from tests.builders import NOW, at, request
@@ -233,8 +236,25 @@ def test_mail_that_was_given_up_is_told_with_its_reasons(look, confirmed):
     assert "ana@" not in told(findings, "I7")
 
 
-def test_mail_that_was_withdrawn_is_no_failure(look, confirmed):
-    OutboxMessage.update(state="dead", error="deshecho").execute()
+def test_mail_that_was_given_up_long_ago_is_no_news(look, confirmed):
+    OutboxMessage.update(
+        state="dead", error="TimeoutError()", created_at=NOW - timedelta(days=30)
+    ).execute()
+    assert not_fine(look()) == set()
+
+
+@pytest.mark.parametrize("why", Withdrawn)
+def test_mail_that_was_withdrawn_is_no_failure(look, confirmed, why):
+    OutboxMessage.update(state="dead", error=why.value).execute()
+    assert not_fine(look()) == set()
+
+
+def test_what_an_erased_person_does_not_get_is_no_failure(look, ana):
+    signing_in.ask_for_mail(ana.email, browser="b", next_path="", language="es", now=NOW)
+    known = person.by_email(ana.email)
+    assert known is not None
+    erasing.erase(known, now=NOW)
+    assert OutboxMessage.get().state == "dead"
     assert not_fine(look()) == set()
 
 

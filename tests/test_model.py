@@ -18,6 +18,7 @@ from peewee import IntegrityError, SqliteDatabase
 
 from booking import availability, db, gateway, outbox, practice_file
 from booking.availability import Rule
+from booking.clock import SettableClock
 from booking.lifecycle import Event
 from booking.models import Appointment, Delivery, History, OutboxMessage
 from booking.operations import deadlines, deciding
@@ -141,7 +142,7 @@ def test_nothing_waits_for_ever(new_life, seed):
     assert not states & {"requested", "offered"}
     life.post.down = False
     for _ in range(24):
-        outbox.drain(life.post, life.settings, now=life.now)
+        outbox.drain(SettableClock(life.now), life.post, life.settings)
         life.now += timedelta(hours=1)
     assert {row.state for row in OutboxMessage.select()} <= {Delivery.SENT, Delivery.DEAD}
     assert all(row.error for row in OutboxMessage.select() if row.state == Delivery.DEAD)

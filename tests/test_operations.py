@@ -11,6 +11,7 @@ import pytest
 
 from booking import availability, gateway, invariants, outbox, practice_file
 from booking.availability import STAFF_MAY_WAIVE, NotFree, Rule, Slot, plan, slot
+from booking.clock import SettableClock
 from booking.db import tuples
 from booking.free_times import free_days
 from booking.gateway import SYSTEM, Actor, ChangedMeanwhile, Key, KeyReused, NotYours
@@ -1136,12 +1137,12 @@ def test_a_room_that_needs_more_time_between_sessions_keeps_no_request_from_endi
 def test_what_is_no_longer_true_is_not_told(ana, ines, settings):
     mailer = MemoryMailer()
     asked = request(ana)
-    outbox.drain(mailer, settings, now=NOW)
+    outbox.drain(SettableClock(NOW), mailer, settings)
     mailer.sent.clear()
     accepted(asked, ines)
     cancel_for_client(asked.id, version=2, actor=ines, now=SOON)
     for now in (SOON, NOW + UNDO):
-        outbox.drain(mailer, settings, now=now)
+        outbox.drain(SettableClock(now), mailer, settings)
     assert [mail["Subject"] for mail in mailer.sent] == ["Su cita fue cancelada"]
     late = OutboxMessage.get(OutboxMessage.kind == Kind.REQUEST_ACCEPTED)
     assert late.state == Delivery.DEAD
@@ -1151,11 +1152,11 @@ def test_what_is_no_longer_true_is_not_told(ana, ines, settings):
 def test_offers_taken_at_once_are_told_as_taken_only(ana, ines, settings):
     mailer = MemoryMailer()
     asked = request(ana)
-    outbox.drain(mailer, settings, now=NOW)
+    outbox.drain(SettableClock(NOW), mailer, settings)
     mailer.sent.clear()
     _, (offer,) = offered(asked, ines, at(10, 10))
     take_offer(asked.id, offer.id, account=ana, now=SOON)
-    outbox.drain(mailer, settings, now=NOW + UNDO)
+    outbox.drain(SettableClock(NOW + UNDO), mailer, settings)
     told = [mail["Subject"] for mail in mailer.sent if mail["To"] == ana.email]
     assert told == ["Su cita está confirmada"]
 

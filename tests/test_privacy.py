@@ -11,6 +11,7 @@ from peewee import OperationalError
 
 from booking import db as database
 from booking import gateway, history, invariants, links, outbox, worker
+from booking.clock import SettableClock
 from booking.mailer import FolderMailer, MemoryMailer
 from booking.models import (
     ALL,
@@ -20,6 +21,7 @@ from booking.models import (
     Client,
     ClientKind,
     ClientRead,
+    Delivery,
     OutboxMessage,
     Practice,
     Relation,
@@ -305,10 +307,25 @@ def test_an_erased_person_can_come_back_as_somebody_new(quetzalli, settings):
     assert again.id != quetzalli.id
 
 
+def test_what_is_on_its_way_meanwhile_stays_closed(quetzalli, settings):
+    class Late:
+        """The person is erased while it sends; then the server complains of the address."""
+
+        def send(self, message) -> None:
+            erasing.erase(person(), now=NOW)
+            assert message["To"] == EMAIL
+            raise ConnectionError(EMAIL)
+
+    outbox.drain(SettableClock(NOW), Late(), settings)
+    (tried,) = OutboxMessage.select().where(OutboxMessage.attempts > 0)
+    assert tried.state == Delivery.DEAD
+    assert traces() == []
+
+
 def test_what_is_in_the_folder_of_mails_goes_too(quetzalli, settings, tmp_path, app):
     mailer = FolderMailer(tmp_path / "buzon")
     app.extensions["mailer"] = mailer
-    outbox.drain(mailer, settings, now=NOW)
+    outbox.drain(SettableClock(NOW), mailer, settings)
     assert any(EMAIL in str(mail["To"]) for _, mail in mailer.messages())
     done = app.test_cli_runner().invoke(args=["person", "erase", EMAIL, "--yes"])
     assert done.exit_code == 0, done.output

@@ -18,6 +18,7 @@ from peewee import SqliteDatabase
 
 from booking import availability, gateway, invariants, links, occupancy, outbox, practice_file
 from booking.availability import NotFree
+from booking.clock import SettableClock
 from booking.db import database, transaction
 from booking.gateway import Actor, ChangedMeanwhile, Key
 from booking.lifecycle import State
@@ -346,7 +347,7 @@ def test_workers_that_send_at_the_same_moment_send_each_message_once(crowd, sett
     for account, day in zip(crowd, (9, 10, 11, 12, 16), strict=False):
         request(account, at(day, 10))
     mailer = MemoryMailer()
-    results = at_once(*[lambda: outbox.drain(mailer, settings, now=NOW)] * 4)
+    results = at_once(*[lambda: outbox.drain(SettableClock(NOW), mailer, settings)] * 4)
     assert sum(results) == 10
     assert len({mail["Message-ID"] for mail in mailer.sent}) == len(mailer.sent) == 10
 

@@ -18,7 +18,7 @@ from booking.models.factors import (
     KnownDevice,
     RecoveryCode,
 )
-from booking.models.messages import Delivery, OneTimeKey, OutboxMessage
+from booking.models.messages import Delivery, OneTimeKey, OutboxMessage, Withdrawn
 from booking.models.people import (
     Access,
     Account,
@@ -89,6 +89,7 @@ __all__ = [
     "SignIn",
     "Travel",
     "WebSession",
+    "Withdrawn",
 ]
 
 ALL: tuple[type[BaseModel], ...] = (

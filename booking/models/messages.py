@@ -18,11 +18,22 @@ class Delivery(StrEnum):
     DEAD = "dead"  # `error` says why.
 
 
+class Withdrawn(StrEnum):
+    """Why a message is dead that nobody failed to deliver: it was not to arrive any more."""
+
+    UNDONE = "deshecho"
+    APPOINTMENT_CHANGED = "la cita cambió antes de que saliera"
+    CODE_EXPIRED = "el código venció antes de que saliera"
+    ADDRESS_CHANGED = "la dirección cambió"
+    PERSON_ERASED = "persona borrada"
+
+
 class OutboxMessage(BaseModel):
     """A message owed to one recipient, written in the transaction that owes it.
 
     It is rendered when it is sent. `due_at` lies in the future while a decision can still
-    be undone; `claimed_until` is the lease of the worker that is sending it.
+    be undone; `claimed_until` is the lease of the worker that is sending it, and `attempts` rises
+    with every claim, so that whoever comes back after its lease ran out writes nothing.
     """
 
     kind = CharField(max_length=40)  # A folder of templates/email/.

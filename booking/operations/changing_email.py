@@ -18,6 +18,7 @@ from booking.models import (
     Relation,
     SignIn,
     WebSession,
+    Withdrawn,
 )
 from booking.notifications import Kind
 from booking.operations import second_factor, signing_in
@@ -180,7 +181,7 @@ def _close_proofs(account: Account, now: datetime) -> None:
     theirs = (SignIn.account == account) & ((SignIn.email == account.email) | SignIn.changes_email)
     alive = SignIn.used_at.is_null() & (SignIn.expires_at > now)
     closed = SignIn.select(SignIn.id).where(theirs, alive)
-    OutboxMessage.update(state=Delivery.DEAD.value, error="la dirección cambió").where(
+    OutboxMessage.update(state=Delivery.DEAD.value, error=Withdrawn.ADDRESS_CHANGED.value).where(
         OutboxMessage.sign_in.in_(closed), OutboxMessage.state == Delivery.WAITING
     ).execute()
     SignIn.update(expires_at=now).where(theirs, alive).execute()

@@ -23,6 +23,7 @@ from booking.models import (
     Relation,
     SignIn,
     WebSession,
+    Withdrawn,
     folded,
 )
 from booking.queries.person import Person, as_now, mail_elsewhere, mail_since
@@ -153,7 +154,9 @@ def _unaddress(messages: Expression, nowhere: str) -> None:
     OutboxMessage.update(state=Delivery.DEAD.value).where(
         messages, OutboxMessage.state == Delivery.WAITING
     ).execute()
-    OutboxMessage.update(recipient=nowhere, error="persona borrada").where(messages).execute()
+    OutboxMessage.update(recipient=nowhere, error=Withdrawn.PERSON_ERASED.value).where(
+        messages
+    ).execute()
 
 
 def _close_account(account: Account, erased: list[Client], now: datetime) -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from peewee import Expression, ModelSelect, Value, fn
 
-from booking import gateway, outbox
+from booking import gateway
 from booking.availability import ONE_DAY, Plan, RoomSwap, Wish, instant, plan, wall
 from booking.gateway import Actor, NotYours, Role
 from booking.lifecycle import OPEN, State
@@ -31,6 +31,7 @@ from booking.models import (
     Replan,
     Room,
     Service,
+    Withdrawn,
     folded,
 )
 from booking.replanning import within
@@ -127,7 +128,7 @@ def undelivered(appointment: Appointment) -> list[OutboxMessage]:
         .where(
             OutboxMessage.appointment == appointment,
             OutboxMessage.state == Delivery.DEAD,
-            OutboxMessage.error.not_in(outbox.WITHDRAWN),
+            OutboxMessage.error.not_in(list(Withdrawn)),
         )
         .order_by(OutboxMessage.id)
     )
@@ -139,7 +140,7 @@ def unreached(actor: Actor, *, now: datetime) -> list[Appointment]:
     dead = OutboxMessage.select(OutboxMessage.appointment).where(
         OutboxMessage.appointment.is_null(False),
         OutboxMessage.state == Delivery.DEAD,
-        OutboxMessage.error.not_in(outbox.WITHDRAWN),
+        OutboxMessage.error.not_in(list(Withdrawn)),
     )
     return list(
         _joined()

@@ -875,7 +875,7 @@ class Life:
         before = sum(self.post.taken.values())
 
         def drain() -> object:
-            return outbox.drain(self.post, self.settings, now=self.now)
+            return outbox.drain(SettableClock(self.now), self.post, self.settings)
 
         if not (self.dice.random() < 2 * CRASHES and self._crash(drain)):
             drain()

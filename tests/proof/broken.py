@@ -12,6 +12,7 @@ from flask.cli import main
 
 from booking import availability, db, gateway, outbox
 from booking.availability import Rule
+from booking.clock import SettableClock
 from booking.gateway import Change
 from booking.lifecycle import Event, State, next_state
 from booking.models import Appointment, OutboxMessage
@@ -50,6 +51,17 @@ def without_the_lease(put: Put) -> None:
 
     put(outbox, "_claim", claim)
     put(outbox, "_unclaimed", lambda _now: OutboxMessage.id > 0)
+
+
+def without_another_look_at_the_clock(put: Put) -> None:
+    """For a worker it stays the moment at which its round began, however long that takes."""
+    drain = outbox.drain
+    put(outbox, "drain", lambda clock, *rest: drain(SettableClock(clock.now()), *rest))
+
+
+def without_the_fence(put: Put) -> None:
+    """A worker says what became of a message whoever else sent it since."""
+    put(outbox, "_ours", lambda message: OutboxMessage.id == message.id)
 
 
 def without_the_second_look(put: Put) -> None:

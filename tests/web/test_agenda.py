@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from booking import gateway, outbox
+from booking import gateway
 from booking.availability import NotFree
 from booking.lifecycle import State
 from booking.models import (
@@ -18,6 +18,7 @@ from booking.models import (
     OutboxMessage,
     Practice,
     Service,
+    Withdrawn,
 )
 from booking.operations import block_time, deny
 from tests.builders import NOW, at, confirmed_session, own_client, request
@@ -417,8 +418,8 @@ def test_a_mail_that_reached_nobody_is_told_where_the_appointment_is(
     clinician, confirmed, error, why
 ):
     page = f"/agenda/citas/{confirmed.id}"
-    for withdrawn in outbox.WITHDRAWN:
-        OutboxMessage.update(state="dead", error=withdrawn).execute()
+    for withdrawn in Withdrawn:
+        OutboxMessage.update(state="dead", error=withdrawn.value).execute()
         assert "No pudimos entregar" not in clinician.get(page).text
         assert "no pudimos entregar" not in clinician.get("/solicitudes").text
     OutboxMessage.update(error=error).where(OutboxMessage.audience == "client").execute()

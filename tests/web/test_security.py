@@ -176,6 +176,7 @@ def test_the_demos_doors_do_not_exist_in_production(books, settings):
         {"APP_BASE_URL": "https://a.b/portal"},
         {"APP_BASE_URL": "https://a.b?x=1"},
         {"APP_BASE_URL": "https://ana@a.b"},
+        {"APP_BASE_URL": f"https://{'ñ' * 63}.mx"},
         {"APP_DATA_DIR": ""},
         {"APP_DATABASE_URL": "sqlite:///"},
         {"APP_DATABASE_URL": "sqlite:////tmp"},
