@@ -168,6 +168,14 @@ def test_what_was_open_when_a_copy_was_made_is_closed_in_it(flask, settings, els
     assert all(row.nonce != links_before[row.id] for row in waiting)
 
 
+def test_what_a_restoring_left_that_was_killed_is_cleared_away(db, settings, elsewhere):
+    made = backup.make(settings, settings.data_dir / "copia.db")
+    left = elsewhere.data_dir / ".citas-abc.parcial"
+    left.write_text("half")
+    backup.restore(made, elsewhere)
+    assert not left.exists()
+
+
 def test_a_copy_without_a_practice_is_put_back_and_what_it_lacks_is_told(elsewhere, tmp_path):
     empty = settings_in(tmp_path / "empty")
     create_app(empty)
