@@ -271,6 +271,8 @@ def _refuse_live_book(path: Path | None) -> None:
 
 
 def _put_in_place(file: Path, path: Path) -> None:
+    for left in path.parent.glob(".citas-*.parcial"):  # By a restoring that was killed.
+        left.unlink()
     number, name = tempfile.mkstemp(dir=path.parent, prefix=".citas-", suffix=".parcial")
     os.close(number)
     unfinished = Path(name)

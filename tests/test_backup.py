@@ -11,7 +11,7 @@ from app import create_app
 from booking import backup, locks, tenancy
 from booking.backup import BackupError, kept
 from booking.clock import SettableClock
-from booking.db import database
+from booking.db import database, migrate
 from booking.models import Appointment, KnownDevice, OutboxMessage, SignIn, WebSession
 from booking.operations import signing_in
 from booking.operations.signing_in import Browser
@@ -166,6 +166,26 @@ def test_what_was_open_when_a_copy_was_made_is_closed_in_it(flask, settings, els
     assert waiting
     assert all(signing_in.is_alive(row, now=NOW) for row in waiting)
     assert all(row.nonce != links_before[row.id] for row in waiting)
+
+
+def test_what_a_restoring_left_that_was_killed_is_cleared_away(db, settings, elsewhere):
+    made = backup.make(settings, settings.data_dir / "copia.db")
+    left = elsewhere.data_dir / ".citas-abc.parcial"
+    left.write_text("half")
+    backup.restore(made, elsewhere)
+    assert not left.exists()
+
+
+def test_a_copy_without_a_practice_is_put_back_and_what_it_lacks_is_told(elsewhere, tmp_path):
+    empty = settings_in(tmp_path / "empty")
+    create_app(empty)
+    migrate()
+    made = backup.make(empty, tmp_path / "copia.db")
+    database.close()
+    other = create_app(elsewhere, clock=SettableClock(NOW)).test_cli_runner()
+    told = other.invoke(args=["restore", str(made)])
+    assert told.exit_code == 0, told.output
+    assert "practice load" in told.output
 
 
 def test_a_copy_that_breaks_a_promise_is_told(flask, settings, elsewhere, confirmed):

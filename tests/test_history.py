@@ -140,6 +140,8 @@ def test_the_command_names_the_first_bad_change_and_fails(app, book):
     assert bad.exit_code == 1
     assert f"Cita {session.id}, cambio 1:" in bad.output
     assert flask.invoke(args=["history", "verify", "0"]).exit_code == 2
+    none = flask.invoke(args=["history", "verify", "999999"])
+    assert (none.exit_code, "No hay ninguna cita 999999" in none.output) == (1, True)
 
 
 def test_changes_from_before_there_was_a_chain_are_chained_by_the_migration(tmp_path):

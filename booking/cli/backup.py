@@ -69,6 +69,10 @@ def restore(file: Path) -> None:
         " vuelven a estar: ciérrelas y bórrelas otra vez (flask account disable, flask person"
         " erase). Los correos que esperaban al hacerla salen al iniciar, quizá por segunda vez."
     )
+    lacking = doctor.unready()
+    if lacking:
+        click.echo(f"No hay nada que examinar: {lacking}")
+        return
     broken = [each for each in doctor.promises() if each.verdict is Verdict.WRONG]
     for finding in broken:
         click.echo(f"✗ {finding.check} {finding.words}: {'; '.join(finding.rows)}", err=True)

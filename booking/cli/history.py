@@ -5,6 +5,7 @@ from flask.cli import AppGroup
 
 from booking import db
 from booking import history as chains
+from booking.models import Appointment
 
 WHY = {
     "altered": "este cambio, o uno anterior, no es el que se anotó",
@@ -20,6 +21,8 @@ history = AppGroup("history", help="The append-only history of the appointments.
 def verify(appointment: int | None) -> None:
     """Follow the hash chain of APPOINTMENT, or of all; exit code 1 when one is broken."""
     db.migrate()
+    if appointment is not None and Appointment.get_or_none(id=appointment) is None:
+        raise click.ClickException(f"No hay ninguna cita {appointment}.")
     found = chains.verify(appointment)
     for broken in found.broken:
         click.echo(f"Cita {broken.appointment_id}, cambio {broken.version}: {WHY[broken.why]}.")
