@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from booking import private
 
@@ -70,7 +70,7 @@ class SmtpMailer:
         else:
             connect = smtplib.SMTP(host, url.port or 25, timeout=TIMEOUT_SECONDS)
         with connect as server:
-            if "starttls" in parse_qs(url.query):
+            if url.query == "starttls=1":
                 server.starttls(context=ssl.create_default_context())
             if url.username:
                 server.login(unquote(url.username), unquote(url.password or ""))

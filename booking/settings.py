@@ -160,7 +160,10 @@ class Settings:
                 " https://citas.ejemplo.mx"
             )
         if self.smtp_url is not None and not _is_mail_server(self.smtp_url):
-            raise InvalidSettings("APP_SMTP_URL debe ser como smtp://correo.ejemplo.mx:587")
+            raise InvalidSettings(
+                "APP_SMTP_URL debe ser como smtp://correo.ejemplo.mx:587, con ?starttls=1 si hace"
+                " falta."
+            )
         if not MAIL_ADDRESS.fullmatch(self.mail_from):
             raise InvalidSettings(
                 "APP_MAIL_FROM debe ser una dirección de correo sin nombre, como citas@ejemplo.mx;"
@@ -239,7 +242,12 @@ def _is_site(url: str) -> bool:
 def _is_mail_server(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+        known = parts.scheme in ("smtp", "smtps") and parts.query in (
+            "",
+            "starttls=0",
+            "starttls=1",
+        )
+        return known and bool(parts.hostname) and parts.port != 0
     except ValueError:  # A port that is no number.
         return False
 

@@ -57,7 +57,6 @@ def test_a_request_is_sent_once(
     appointments.expect_card("Pendiente de confirmación", "10:00 a. m.")
 
 
-@pytest.mark.main
 def test_an_offer_is_taken_once(
     scenario: Load, as_client: SignIn, network: Network, javascript: bool
 ) -> None:
@@ -73,7 +72,6 @@ def test_an_offer_is_taken_once(
     client.expect_card("Confirmada", "lunes, 8 de marzo")
 
 
-@pytest.mark.main
 def test_a_session_is_cancelled_once(
     scenario: Load, as_client: SignIn, network: Network, javascript: bool
 ) -> None:
@@ -88,7 +86,6 @@ def test_a_session_is_cancelled_once(
     client.expect_card("Cancelada")
 
 
-@pytest.mark.main
 def test_a_request_is_accepted_once(
     scenario: Load, as_clinician: SignIn, network: Network, javascript: bool
 ) -> None:
@@ -136,7 +133,6 @@ def test_without_scripts_the_address_brings_back_all_that_was_chosen(
 # A quick thumb, the Back button, and two tabs.
 
 
-@pytest.mark.main
 def test_a_double_tap_asks_once(flow: NewAppointmentPage, appointments: AppointmentsPage) -> None:
     flow.page.get_by_role("button", name="Enviar solicitud").dblclick()
     flow.expect_step("Solicitud enviada")

@@ -14,7 +14,7 @@ from e2e.pages.portal import PortalPage
 from e2e.pages.staff import StaffPage
 from e2e.site import Scene, Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.main]
+pytestmark = pytest.mark.e2e
 
 UNDO = timedelta(seconds=31)  # So long a mail about a decision waits, and a second more.
 ON_BOTH = pytest.mark.parametrize("screen", ["phone", "desktop"], indirect=True)
@@ -114,6 +114,7 @@ def test_the_guide_from_its_first_line_to_its_last(
     assert mailbox.to(ines.email, "Una cita fue cancelada")
 
 
+@pytest.mark.main
 def test_a_denial_with_offers_is_confirmed_with_one_tap(
     flow: NewAppointmentPage,
     appointments: AppointmentsPage,
@@ -221,6 +222,7 @@ def test_rescheduling_keeps_the_old_time_until_the_new_one_is_confirmed(
     ).to_be_visible()
 
 
+@pytest.mark.main
 def test_a_slot_that_was_taken_meanwhile_costs_nothing_else(
     scenario: Callable[[str], Scene], as_client: SignIn
 ) -> None:
@@ -241,6 +243,7 @@ def test_a_slot_that_was_taken_meanwhile_costs_nothing_else(
     flow.expect_step("Solicitud enviada")
 
 
+@pytest.mark.main
 def test_a_new_client_whom_nobody_knows(portal: PortalPage, mailbox: Mailbox) -> None:
     portal.open()
     portal.choose_new_client()

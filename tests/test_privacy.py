@@ -322,13 +322,20 @@ def test_what_is_on_its_way_meanwhile_stays_closed(quetzalli, settings):
     assert traces() == []
 
 
-def test_what_is_in_the_folder_of_mails_goes_too(quetzalli, settings, tmp_path, app):
+@pytest.mark.parametrize("way", ["command", "page"])
+def test_what_is_in_the_folder_of_mails_goes_too(
+    quetzalli, settings, tmp_path, app, visitor, manager, way
+):
     mailer = FolderMailer(tmp_path / "buzon")
     app.extensions["mailer"] = mailer
     outbox.drain(SettableClock(NOW), mailer, settings)
     assert any(EMAIL in str(mail["To"]) for _, mail in mailer.messages())
-    done = app.test_cli_runner().invoke(args=["person", "erase", EMAIL, "--yes"])
-    assert done.exit_code == 0, done.output
+    if way == "command":
+        done = app.test_cli_runner().invoke(args=["person", "erase", EMAIL, "--yes"])
+        assert done.exit_code == 0, done.output
+    else:
+        page = f"/clientes/{own_client(quetzalli).id}/borrar"
+        assert visitor(manager).post(page, data={"nombre": NAME}).status_code == 303
     assert not any(EMAIL in str(mail["To"]) for _, mail in mailer.messages())
     assert mailer.messages()  # The clinician's stay.
 

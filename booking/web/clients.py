@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, abort, redirect, request, url_for
+from flask import Blueprint, Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -15,6 +15,7 @@ from booking import availability, free_times, operations
 from booking.availability import STAFF_MAY_WAIVE, NotFree, Plan, Rule, Slot, Wish, plan, wall
 from booking.gateway import ChangedMeanwhile
 from booking.lifecycle import IllegalTransition, State
+from booking.mailer import FolderMailer
 from booking.models import (
     Appointment,
     Client,
@@ -133,6 +134,9 @@ def erase(client_id: int) -> ResponseReturnValue:
         if not form.errors:
             try:
                 erasing.erase(person, now=now())
+                mailer = current_app.extensions["mailer"]
+                if isinstance(mailer, FolderMailer):
+                    mailer.forget(person.emails)
                 return see_other(url_for("clients.show", client_id=client_id))
             except erasing.StillOpen as found:
                 pending = found.appointments

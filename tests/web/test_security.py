@@ -166,6 +166,7 @@ def test_the_demos_doors_do_not_exist_in_production(books, settings):
         {"APP_BASE_URL": "https://"},
         {"APP_SMTP_URL": "smtp://correo:abc"},
         {"APP_SMTP_URL": "http://correo"},
+        {"APP_SMTP_URL": "smtp://correo?starttls=true"},
         {"APP_MAIL_FROM": "citas"},
         {"APP_MAIL_FROM": "@"},
         {"APP_MAIL_FROM": "a b@c.d"},
