@@ -50,6 +50,7 @@ def ask(flow: NewAppointmentPage, appointments: AppointmentsPage) -> None:
     flow.expect_step("Solicitud enviada")
 
 
+@pytest.mark.main
 @ON_BOTH
 def test_the_guide_from_its_first_line_to_its_last(
     portal: PortalPage, as_clinician: SignIn, site: Site, clock: Clock, mailbox: Mailbox
