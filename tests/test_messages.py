@@ -523,7 +523,7 @@ def told(mail: EmailMessage) -> str:
     return "\n".join(parts)
 
 
-@pytest.mark.parametrize("language", ["es", "en"])
+@pytest.mark.parametrize("language", ["es", pytest.param("en", marks=pytest.mark.long)])
 @pytest.mark.parametrize("level", MailLevel)
 @pytest.mark.parametrize("agreed", [False, True])
 def test_no_mail_tells_more_than_its_level(life, level, language, agreed):

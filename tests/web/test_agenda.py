@@ -308,7 +308,7 @@ def test_when_only_the_room_is_missing_video_is_offered(visitor, oscar, ana, bru
     assert said["Por videollamada"] == "✓ Se ofrece a los clientes."
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2, 3))])
 def test_page_list_and_booking_never_disagree(clinician, visitor, ana, ines, seed):
     dice = random.Random(seed)
     for number in range(14):

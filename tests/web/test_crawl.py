@@ -64,10 +64,9 @@ def crawled(app, cast: Cast, who: str, of_a_kind: int) -> int:
     return seen
 
 
-@pytest.mark.parametrize("who", ["manager", "holder"])
-def test_looking_changes_nothing(app, cast, who):
+def test_looking_changes_nothing(app, cast):
     before = dump()
-    assert crawled(app, cast, who, FEW) > 20
+    assert crawled(app, cast, "manager", FEW) > 20
     assert dump() == before
 
 
