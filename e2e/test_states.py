@@ -1,6 +1,6 @@
 """Every state of an appointment: what its client reads, can do about it, and what that leads to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import pytest
@@ -196,6 +196,15 @@ def test_too_late_to_reschedule_means_a_telephone_call(scenario: Load, as_client
 
 
 # Each message's link, followed by whoever got it: scenario, hours later, subject, what it shows.
+def by_night(names: Iterable[str], *, but: int) -> list[object]:
+    """All names, those after the first few in the long run alone."""
+    long = pytest.mark.long
+    return [
+        name if number < but else pytest.param(name, marks=long)
+        for number, name in enumerate(names)
+    ]
+
+
 LETTERS = {
     "received": ("pendiente", 0, "Recibimos su solicitud", "Pendiente de confirmación"),
     "expired": ("pendiente", 73, "No pudimos responder a tiempo", "Sin respuesta a tiempo"),
@@ -210,7 +219,7 @@ LETTERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("letter", LETTERS)
+@pytest.mark.parametrize("letter", by_night(LETTERS, but=3))
 def test_a_mails_link_shows_its_client_how_it_stands(
     letter: str, scenario: Load, portal: PortalPage, clock: Clock, mailbox: Mailbox
 ) -> None:
@@ -230,7 +239,7 @@ STAFF_LETTERS = {
 }
 
 
-@pytest.mark.parametrize("letter", STAFF_LETTERS)
+@pytest.mark.parametrize("letter", by_night(STAFF_LETTERS, but=1))
 def test_a_mails_link_shows_the_clinician_what_it_is_about(
     letter: str, scenario: Load, as_clinician: SignIn, clock: Clock, mailbox: Mailbox
 ) -> None:

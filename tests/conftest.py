@@ -42,6 +42,7 @@ SAME_ON_BOTH = (
     "tests/proof/test_promises.py",
     "tests/test_availability.py",
     "tests/test_demo.py",
+    "tests/test_history.py::test_a_change_that_was_rewritten_is_found",
     "tests/test_messages.py",
     "tests/test_model.py::test_a_guard_that_is_missing_is_noticed",
     "tests/test_planner.py",
