@@ -72,6 +72,7 @@ def test_an_offer_is_taken_once(
     client.expect_card("Confirmada", "lunes, 8 de marzo")
 
 
+@pytest.mark.long
 def test_a_session_is_cancelled_once(
     scenario: Load, as_client: SignIn, network: Network, javascript: bool
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_session_is_cancelled_once(
     client.expect_card("Cancelada")
 
 
+@pytest.mark.long
 def test_a_request_is_accepted_once(
     scenario: Load, as_clinician: SignIn, network: Network, javascript: bool
 ) -> None:
@@ -167,6 +169,7 @@ def test_two_tabs_ask_for_two_times(flow: NewAppointmentPage) -> None:
     appointments.expect_card("Pendiente de confirmación", "11:15 a. m.")
 
 
+@pytest.mark.long
 def test_what_was_cancelled_in_another_tab(scenario: Load, as_client: SignIn) -> None:
     scenario("confirmada")
     one = AppointmentsPage(as_client())
@@ -184,6 +187,7 @@ def test_what_was_cancelled_in_another_tab(scenario: Load, as_client: SignIn) ->
 # A slow one.
 
 
+@pytest.mark.long
 def test_the_whole_flow_on_a_slow_network(as_client: SignIn, network: Network) -> None:
     page = as_client()
     network(page, "slow3g")

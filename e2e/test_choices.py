@@ -48,6 +48,7 @@ def test_where_there_is_one_choice_it_is_made_and_shown(scenario: Load, as_clien
     flow.expect_step("Solicitud enviada")
 
 
+@pytest.mark.long
 def test_whoever_does_not_mind_gets_somebody(scenario: Load, as_client: SignIn) -> None:
     scenario("varios-profesionales")
     flow = NewAppointmentPage(as_client())
@@ -76,6 +77,7 @@ def test_a_session_by_video(appointments: AppointmentsPage, flow: NewAppointment
     flow.expect_chosen("Videollamada")
 
 
+@pytest.mark.long
 def test_a_confirmed_session_by_video(scenario: Load, as_client: SignIn) -> None:
     scenario("videollamada")
     appointments = AppointmentsPage(as_client())
@@ -120,6 +122,7 @@ def test_a_time_that_came_too_near_while_it_was_looked_at(
     flow.expect_chosen("Sesión individual", "Consultorio Centro")
 
 
+@pytest.mark.long
 def test_an_earlier_choice_is_changed_and_the_later_ones_stay(
     appointments: AppointmentsPage, flow: NewAppointmentPage
 ) -> None:
@@ -131,6 +134,7 @@ def test_an_earlier_choice_is_changed_and_the_later_ones_stay(
     flow.expect_chosen("Consultorio Centro", "Inés Peña Ordóñez")
 
 
+@pytest.mark.long
 def test_more_requests_than_may_wait_at_once(
     appointments: AppointmentsPage, flow: NewAppointmentPage
 ) -> None:
@@ -163,6 +167,7 @@ def test_a_couple_comes_together(appointments: AppointmentsPage, flow: NewAppoin
     flow.expect_chosen("María de los Ángeles Núñez Echeverría y José Ángel Zúñiga Güemes")
 
 
+@pytest.mark.long
 def test_a_child_who_is_grown_up_is_none(
     appointments: AppointmentsPage, flow: NewAppointmentPage
 ) -> None:
@@ -173,6 +178,7 @@ def test_a_child_who_is_grown_up_is_none(
     appointments.expect_alert("Con esa fecha no es menor de edad. Revise el año.")
 
 
+@pytest.mark.long
 def test_those_in_ones_care_are_known_by_name(scenario: Load, as_client: SignIn) -> None:
     scenario("menor-y-pareja")
     appointments = AppointmentsPage(as_client())

@@ -44,6 +44,7 @@ def test_an_acceptance_is_taken_back(
     assert mailbox.to(scene.client.email, "Su cita está confirmada") == []
 
 
+@pytest.mark.long
 def test_what_a_mail_has_told_is_not_taken_back(clinician: StaffPage, clock: Clock) -> None:
     clinician.accept()
     clock.advance(UNDO)
@@ -71,6 +72,7 @@ def test_a_denial_without_any(clinician: StaffPage, as_client: SignIn) -> None:
     expect(client.page.get_by_text("Su médico no puede a esa hora.")).to_be_visible()
 
 
+@pytest.mark.long
 def test_other_times_are_offered_when_none_suited(
     scenario: Load, as_client: SignIn, as_clinician: SignIn, javascript: bool
 ) -> None:
@@ -91,6 +93,7 @@ def test_other_times_are_offered_when_none_suited(
     expect(client.offered()).to_have_count(3)
 
 
+@pytest.mark.long
 def test_a_request_that_somebody_else_answered_meanwhile(
     clinician: StaffPage, as_manager: SignIn
 ) -> None:
@@ -112,6 +115,7 @@ def test_a_request_that_its_client_withdrew_meanwhile(
     clinician.expect_alert("El cliente retiró la solicitud.")
 
 
+@pytest.mark.long
 def test_a_time_that_was_blocked_meanwhile_leads_to_others(
     clinician: StaffPage, as_manager: SignIn, as_client: SignIn
 ) -> None:
@@ -127,6 +131,7 @@ def test_a_time_that_was_blocked_meanwhile_leads_to_others(
     expect(client.offered()).to_have_count(3)
 
 
+@pytest.mark.long
 def test_one_request_after_the_other(scenario: Load, as_clinician: SignIn) -> None:
     scenario("bandeja-llena")
     clinician = StaffPage(as_clinician())
@@ -140,6 +145,7 @@ def test_one_request_after_the_other(scenario: Load, as_clinician: SignIn) -> No
     clinician.expect_title("Solicitudes (10)")
 
 
+@pytest.mark.long
 def test_a_session_is_moved_by_telephone(
     scenario: Load, as_clinician: SignIn, as_client: SignIn, mailbox: Mailbox
 ) -> None:
@@ -155,6 +161,7 @@ def test_a_session_is_moved_by_telephone(
     AppointmentsPage(as_client()).expect_card("Confirmada", "11:00 a. m.")
 
 
+@pytest.mark.long
 def test_a_session_is_kept_in_its_room_and_noted_as_held(
     scenario: Load, as_clinician: SignIn, clock: Clock
 ) -> None:
@@ -170,6 +177,7 @@ def test_a_session_is_kept_in_its_room_and_noted_as_held(
     expect(clinician.page.get_by_text("Realizada").first).to_be_visible()
 
 
+@pytest.mark.long
 def test_the_phone_of_a_stranger_shows_nothing_of_it(
     scene: Scene, page: Page, as_client: SignIn
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_wider_search_keeps_the_note_and_ones_own_ticks(
     expect(client.page.get_by_text("Con gusto le veo otro día.")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_narrower_search_proposes_only_what_fits(deny: DenyPage) -> None:
     deny.narrow("Desde el día", "2027-03-22")
     deny.search()
@@ -80,6 +81,7 @@ def test_where_nothing_is_free_a_tap_on_a_count_finds_it(
     deny.send("Denegar y ofrecer 3 horarios")
 
 
+@pytest.mark.long
 def test_what_is_wrong_in_a_control_is_said_beside_it(deny: DenyPage) -> None:
     deny.narrow("No antes de las", "12:00")
     deny.narrow("No después de las", "10:00")

@@ -48,6 +48,7 @@ def test_a_link_that_is_too_old_says_so_and_a_new_mail_enters(
     portal.expect_title("Citas")
 
 
+@pytest.mark.long
 def test_a_link_that_lost_its_end_says_so(portal: PortalPage) -> None:
     portal.page.goto("/entrar/medio-enlace")
     portal.expect_title("Este enlace ya no sirve")
@@ -64,6 +65,7 @@ def test_an_address_that_nobody_has_is_told_by_mail_alone(
     portal.expect_title("Nuevo cliente")
 
 
+@pytest.mark.long
 def test_a_mothers_first_visit_is_for_her_child(portal: PortalPage, mailbox: Mailbox) -> None:
     portal.open()
     portal.choose_new_client()
@@ -105,6 +107,7 @@ def test_an_address_that_leads_nowhere(scenario: Load, as_client: SignIn) -> Non
     portal.expect_title("Esta página no existe")
 
 
+@pytest.mark.long
 def test_whoever_leaves_everywhere_has_to_sign_in_on_every_device(as_client: SignIn) -> None:
     here, there = PortalPage(as_client()), PortalPage(as_client())
     here.page.get_by_role("link", name="Mis datos", exact=True).click()

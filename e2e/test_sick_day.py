@@ -79,6 +79,7 @@ def test_a_sick_day_from_the_first_tap_to_the_last_answer(
     plan.expect_told(r"Esperan la respuesta del cliente \(1\)")
 
 
+@pytest.mark.long
 def test_the_number_on_the_button_is_what_will_be_sent(
     plan: ReplanPage, site: Site, clients: tuple[Person, ...], javascript: bool
 ) -> None:
@@ -94,6 +95,7 @@ def test_the_number_on_the_button_is_what_will_be_sent(
     plan.expect_button("Aprobar 1 y avisar al cliente")
 
 
+@pytest.mark.long
 def test_a_search_can_be_stopped(plan: ReplanPage) -> None:
     plan.report_day("2027-03-04")
     plan.page.get_by_role("button", name="Detener").click()

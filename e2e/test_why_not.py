@@ -36,6 +36,7 @@ def test_the_clinician_taps_a_time_and_reads_why_it_is_not_offered(
 
 
 @pytest.mark.parametrize("screen", ["phone"], indirect=True)
+@pytest.mark.long
 def test_the_selectors_of_a_manager_lie_beside_or_below_each_other_on_a_narrow_phone(
     as_manager: SignIn,
 ) -> None:
@@ -51,6 +52,7 @@ def test_the_selectors_of_a_manager_lie_beside_or_below_each_other_on_a_narrow_p
     assert second["x"] + second["width"] <= 360
 
 
+@pytest.mark.long
 def test_from_a_request_its_own_time_is_seen_as_its_client_would_get_it(
     scenario: Callable[[str], Scene], as_clinician: SignIn
 ) -> None:
