@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from html import unescape
@@ -248,7 +248,8 @@ def book(phone: Phone, url: str, *, shortcut: bool) -> list[Row]:
 @contextmanager
 def portal() -> Iterator[tuple[str, Callable[[], object]]]:
     """A portal of our own on loopback, as `flask serve` runs it, and a round of its worker."""
-    with tempfile.TemporaryDirectory() as folder, closing(socket.socket()) as listening:
+    with tempfile.TemporaryDirectory() as folder:
+        listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{listening.getsockname()[1]}"
         settings = Settings(
@@ -264,9 +265,9 @@ def portal() -> Iterator[tuple[str, Callable[[], object]]]:
         practice_file.load(ROOT / "demo" / "consultorio.toml", now=NOW)
         demo.fill(weeks=8, seed=1, now=NOW)
         server = waitress.create_server(app, sockets=[listening], ident=None)
+        # It ends with the process: closed before, its threads would meet sockets that are gone.
         threading.Thread(target=server.run, daemon=True).start()
         yield base, lambda: worker.tick(clock, mailer, settings)
-        server.close()
         db.database.obj.close()
 
 
