@@ -196,3 +196,25 @@ def test_the_whole_flow_on_a_slow_network(as_client: SignIn, network: Network) -
     flow.choose()
     flow.send()
     flow.expect_step("Solicitud enviada")
+
+
+# What is somewhere else than before, though nobody scrolled there.
+WATCH_MOVES = """() => {
+  const moves = [], watch = new PerformanceObserver(list => note(list.getEntries()))
+  const name = ({node, previousRect, currentRect}) =>
+    `${node?.nodeName} from ${previousRect.y} to ${currentRect.y}`
+  const note = entries => moves.push(...entries.flatMap(entry => entry.sources.map(name)))
+  watch.observe({type: "layout-shift"})
+  window.moves = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
+    note(watch.takeRecords())
+    done(moves)
+  })))
+}"""
+
+
+@ONLY_WITH_SCRIPTS
+def test_nothing_moves_when_a_late_answer_comes(flow: NewAppointmentPage) -> None:
+    flow.page.evaluate(WATCH_MOVES)
+    flow.send()  # From the foot of one page to the top of a shorter one.
+    flow.expect_step("Solicitud enviada")
+    assert flow.page.evaluate("moves()") == []
