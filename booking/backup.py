@@ -27,6 +27,8 @@ AFTER_HOUR = 3  # By the practice's clock; whoever is asleep then makes the copy
 DAYS, WEEKS, MONTHS = 7, 4, 12
 NIGHTLY = re.compile(r"citas-(\d{4}-\d\d-\d\d)\.(db|dump)")
 DATED = re.compile(r"citas-(\d{4}-\d\d-\d\d)(-\d{6})?\.(db|dump)")  # By hand, too.
+LOCK_SECONDS = 60  # What a migration may hold up a copy for.
+TOOL_SECONDS = 900  # A book of 200,000 appointments takes 9; the worker waits meanwhile.
 LEVEL_ROW = re.compile(r"\t(\d{4}_\w+)\t")
 
 
@@ -82,7 +84,8 @@ def make(settings: Settings, target: Path) -> Path:
         if settings.sqlite_path:
             database.execute_sql("VACUUM INTO ?", (name,))
         else:
-            _run("pg_dump", settings, "--format=custom", f"--file={name}")
+            patience = f"--lock-wait-timeout={LOCK_SECONDS}s"
+            _run("pg_dump", settings, "--format=custom", patience, f"--file={name}")
         contents_of(unfinished)
         _reach_the_disk(unfinished)
         unfinished.replace(target)
@@ -330,9 +333,14 @@ def _run(tool: str, settings: Settings | None, *arguments: str) -> str:
         address = url.netloc.rpartition("@")[2]
         who = f"{url.username}@" if url.username else ""
         arguments = (f"--dbname={url._replace(netloc=who + address).geturl()}", *arguments)
-    done = subprocess.run(
-        [program, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            [program, *arguments], env=environment, capture_output=True, text=True, check=False,
+            timeout=TOOL_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as slow:
+        minutes = spanish.counted(TOOL_SECONDS // 60, "minuto", "minutos")
+        raise BackupError(f"{tool} no terminó en {minutes}.") from slow
     if done.returncode:
         raise BackupError(f"{tool}: {done.stderr.strip()}")
     return done.stdout

@@ -77,6 +77,18 @@ def test_postgresqls_password_is_not_among_the_arguments(settings, tmp_path, mon
     assert "--dbname=postgresql://citas@db.example:5433/citas?sslmode=require" in arguments
 
 
+def test_postgresqls_tool_is_not_waited_for_without_end(settings, tmp_path, monkeypatch):
+    tool = tmp_path / "pg_dump"
+    tool.write_text("#!/bin/sh\nexec /bin/sleep 20\n")
+    tool.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(backup, "TOOL_SECONDS", 0.2)
+    there = replace(settings, database_url="postgresql://localhost/citas")
+    with pytest.raises(BackupError, match="pg_dump no terminó en"):
+        backup.make(there, tmp_path / "copia.dump")
+    assert not list(tmp_path.glob(".citas-*"))
+
+
 # Every night.
 
 

@@ -51,6 +51,15 @@ def test_a_copy_of_an_older_version_fits_into_an_empty_book_of_this_one(books, t
     books.drop(new)
 
 
+@pytest.mark.postgresql
+def test_a_copy_does_not_wait_without_end_for_a_table(db, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(backup, "LOCK_SECONDS", 1)
+    with database.atomic():
+        database.execute_sql("LOCK TABLE appointment IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(backup.BackupError, match="statement timeout"):
+            backup.make(settings, tmp_path / "copia.dump")
+
+
 @pytest.fixture
 def crowd(db) -> list[tuple[Account, datetime]]:
     """Forty people who want forty different times."""
