@@ -25,6 +25,10 @@ LIMITS = {
     "new_appointment.slot": Limit(4_000, 3_300),
     "clients.time": Limit(4_000, 3_300),
     "agenda.times": Limit(4_000, 3_300),
+    "new_appointment.person 409": Limit(4_000, 3_300),  # Once more, since one was taken.
+    # The session with the times to choose from, or with its day, and all that has happened.
+    "appointments.show": Limit(2_000, 1_200),
+    "requests.show": Limit(2_000, 1_000),
     # Long forms, each opened once in a while.
     "portal.register": Limit(2_000, 1_200),
     "account.show": Limit(2_000, 1_300),
@@ -35,6 +39,11 @@ LIMITS = {
     "requests.deny": Limit(4_000, 3_300),
     "second_factor.activate": Limit(3_000, 2_000),  # The secret as a picture, too.
 }
+
+
+def limit(endpoint: str, status: int = 200) -> Limit:
+    """What an answer of a view may weigh; one that refuses may show something else."""
+    return LIMITS.get(f"{endpoint} {status}", LIMITS.get(endpoint, USUAL))
 
 
 class Cost(NamedTuple):
@@ -52,17 +61,21 @@ WITH_SCRIPT = Cost(requests=14, trips=12, body=28_000, wire=32_000)
 AGAIN = Cost(requests=4, trips=6, body=6_000, wire=9_000)  # The same, by «La misma…».
 
 
-def passed(name: str, limit: int, figure: int, parts: list[tuple[str, int]]) -> str:
+def passed(name: str, most: int, figure: int, parts: list[tuple[str, int]]) -> str:
     """What is wrong with a figure, and its three largest parts; nothing within the limit."""
-    if figure <= limit:
+    if figure <= most:
         return ""
     largest = ", ".join(f"{part} {weight:,}" for part, weight in parts[:3])
-    return f"{name}: {figure:,}, more than {limit:,}; heaviest: {largest}"
+    return f"{name}: {figure:,}, more than {most:,}; heaviest: {largest}"
 
 
-def heaviest(page: bytes) -> list[tuple[str, int]]:
-    """Elements of a page that has been decompressed, by how much lighter it is without each."""
-    text = page.decode()
+def judge(name: str, most: int, figure: int, text: str) -> str:
+    """The same of a page, by its text; finding its parts takes long."""
+    return passed(name, most, figure, heaviest(text)) if figure > most else ""
+
+
+def heaviest(text: str) -> list[tuple[str, int]]:
+    """Elements of a page, by how much lighter it is without each."""
     whole = compressed(text)
     parts = [
         (part.name, whole - compressed(text[: part.start] + text[part.end :]))

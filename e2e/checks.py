@@ -9,6 +9,9 @@ import axe_playwright_python
 from babel.messages.pofile import read_po
 from playwright.sync_api import Page, ViewportSize
 
+from bench.budgets import compressed, judge, limit
+from e2e.site import Shown
+
 ROOT = Path(__file__).parent.parent
 NARROW: ViewportSize = {"width": 320, "height": 640}  # WCAG 2.2, 1.4.10 «Reflow».
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
@@ -80,6 +83,13 @@ WORDS = """() => {
 def problems(page: Page) -> list[str]:
     """All that is wrong with the page that is open; its size and type are as before afterwards."""
     return [*_frame(page), *_accessibility(page), *_room(page), *_words(page)]
+
+
+def too_heavy(shown: Shown) -> str:
+    """Which budget a page or a fragment passes as it leaves for the phone; nothing if none."""
+    page, fragment = limit(shown.endpoint, shown.status)
+    what, most = ("page", page) if shown.whole else ("fragment", fragment)
+    return judge(what, most, compressed(shown.html), shown.html)
 
 
 def _frame(page: Page) -> Iterator[str]:

@@ -19,6 +19,7 @@ from playwright.sync_api import (
 
 from e2e import network as networks
 from e2e.browser import SCREENS, launch_options
+from e2e.checks import too_heavy
 from e2e.looking import Lookout
 from e2e.mail import Mailbox
 from e2e.site import Refused, Scene, Site, local_site
@@ -125,8 +126,8 @@ def site(
     record_property(LOOKED_AT, len(looked_at))
     wrong = [
         f"{page.endpoint} ({page.status}) {page.path}: {problem}"
-        for page, problems in looked_at
-        for problem in problems
+        for page, problems in [*looked_at, *((page, [too_heavy(page)]) for page in shown)]
+        for problem in filter(None, problems)
     ]
     if wrong:
         pytest.fail("\n".join(["Páginas que no están en regla:", *wrong]), pytrace=False)

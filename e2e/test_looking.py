@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from e2e.checks import too_heavy
 from e2e.looking import Lookout, layers, parts
 from e2e.site import Shown, Site
 from e2e.test_checks import GOOD
@@ -67,3 +68,10 @@ def test_a_page_is_of_the_same_parts_whatever_it_says() -> None:
     several = replace(PAGE, html=PAGE.html.replace("</main>", "<p><a href='/z'>Más</a></p></main>"))
     assert parts(several) == parts(PAGE)
     assert parts(PAGE) < parts(replace(PAGE, html=PAGE.html.replace("<h1>", "<hr><h1>")))
+
+
+def test_pages_and_fragments_have_a_budget_each() -> None:
+    many = "".join(f"<p>{n**9:x}</p>" for n in range(140))  # Between 800 and 2,000 bytes.
+    assert too_heavy(replace(PAGE, html=f"<!doctype html>{many}")) == ""
+    assert too_heavy(replace(PAGE, html=many)).startswith("fragment: ")
+    assert too_heavy(replace(PAGE, html=many, endpoint="agenda.week")) == ""

@@ -195,7 +195,6 @@ def test_too_late_to_reschedule_means_a_telephone_call(scenario: Load, as_client
     ).to_be_visible()
 
 
-# Each message's link, followed by whoever got it: scenario, hours later, subject, what it shows.
 def by_night(names: Iterable[str], *, but: int) -> list[object]:
     """All names, those after the first few in the long run alone."""
     long = pytest.mark.long
@@ -205,6 +204,7 @@ def by_night(names: Iterable[str], *, but: int) -> list[object]:
     ]
 
 
+# Each message's link, followed by whoever got it: scenario, hours later, subject, what it shows.
 LETTERS = {
     "received": ("pendiente", 0, "Recibimos su solicitud", "Pendiente de confirmación"),
     "expired": ("pendiente", 73, "No pudimos responder a tiempo", "Sin respuesta a tiempo"),

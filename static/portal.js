@@ -18,7 +18,7 @@
 
   // With a step comes a page, seen from its top: the foot is that page's, not what slid there.
   addEventListener("htmx:afterSwap", ({detail}) => {
-    if (detail.target.id == "step") document.querySelector("main").after(document.querySelector(".foot"))
+    if (detail.target?.id == "step") document.querySelector("main").after(document.querySelector(".foot"))
   })
 
   if (!("serviceWorker" in navigator && "caches" in window)) return
