@@ -238,6 +238,7 @@ def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(there: Site)
 NOT_FOR_TESTS = {
     "server",
     "lookout",
+    "devices",
     "base_url",
     "browser_type_launch_args",
     "browser_context_args",
