@@ -5,7 +5,7 @@ those that answer a form, and what htmx swapped into them. What has something in
 looked at in this run is put together again as it stood in the browser, and looked at.
 
 Each takes the place of the one before it in the same document, as htmx does it: scripts, ours and
-those of the checks, are read once and stay warm, which is two thirds of the work.
+those of the checks, are read once and stay warm, since that was two thirds of the work.
 """
 
 from hashlib import sha256
@@ -44,17 +44,10 @@ SWAP = """html => {
 
 # Styles are there, and what scripts do with a page that htmx has swapped in is done.
 SETTLE = """async javascript => {
-  const loaded = element => new Promise((done, fail) =>
-    Object.assign(element, {onload: done, onerror: fail}))
-  const styles = document.querySelectorAll("link[rel=stylesheet]")
-  await Promise.all([...styles].filter(style => !style.sheet).map(loaded))
-  const script = document.querySelector("script[src]")
-  if (!javascript || !script) return
-  if (!window.htmx) {
-    const live = Object.assign(document.createElement("script"), {src: script.src, defer: true})
-    script.replaceWith(live)
-    await loaded(live)
-  }
+  const styles = [...document.querySelectorAll("link[rel=stylesheet]")]
+  await Promise.all(styles.filter(style => !style.sheet).map(style =>
+    new Promise((done, fail) => Object.assign(style, {onload: done, onerror: fail}))))
+  if (!javascript || !document.querySelector("script[src]")) return
   htmx.process(document.body)
   htmx.trigger(document.body, "htmx:afterSettle")
   while ("caches" in window && document.querySelector("#keep[hidden]"))
@@ -116,11 +109,9 @@ class Lookout:
             service_workers="block",
             **SCREENS["phone"],  # type: ignore[arg-type]
         )
-        self._page, self._seen = context.new_page(), seen
+        self._page, self._site, self._seen = context.new_page(), site, seen
         self._engine = context.new_cdp_session(self._page)
-        blank = {"body": "<!doctype html>", "content_type": "text/html"}
-        self._page.route(site.url, lambda route: route.fulfill(**blank), times=1)
-        self._page.goto(site.url)
+        self._warm = False  # Whether the document has our script.
         # What scripts ask for is never answered, so that the page stays as it is.
         asking = [{"resourceType": "XHR"}, {"resourceType": "Fetch"}]
         self._engine.send("Fetch.enable", {"patterns": asking})
@@ -152,8 +143,19 @@ class Lookout:
         whole, *swapped = composed
         # As it is read where scripts run or do not; the checks are scripts, too.
         self._engine.send("Emulation.setScriptExecutionDisabled", {"value": not javascript})
-        self._page.evaluate(OPEN, whole.html.replace(REFRESH, ""))
+        html = whole.html.replace(REFRESH, "")
+        if self._warm:
+            self._page.evaluate(OPEN, html)
+        else:
+            self._visit(whole.path, html)
         self._engine.send("Emulation.setScriptExecutionDisabled", {"value": False})
         for each in swapped:
             self._page.evaluate(SWAP, each.html)
         self._page.evaluate(SETTLE, javascript)
+
+    def _visit(self, path: str, html: str) -> None:
+        """The first page, or the first with our script, in a document of its own."""
+        answer = {"body": html, "content_type": "text/html; charset=utf-8"}
+        self._page.route("**/*", lambda route: route.fulfill(**answer), times=1)
+        self._page.goto(f"{self._site.url}{path}")
+        self._warm = self._page.evaluate("'htmx' in window")

@@ -166,6 +166,12 @@ def test_unknown_person(as_client):
 
 def test_unknown_network(network, page):
     network(page, "5g")
+
+def test_a_page_that_complains(page):
+    page.evaluate("console.error('a defect of ours')")
+
+def test_a_page_in_order(page):
+    page.goto("/")
 """
 
 
@@ -177,12 +183,13 @@ def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(tmp_path: Pa
     )
     assert code == 1, said
     assert "No hay ningún escenario «pendientes». Los que hay: vacio, " in said
+    assert "Las páginas se quejaron:\na defect of ours" in said
     assert "Nadie se llama «Nadie» en este escenario. Están: " in said
     assert "No hay ninguna red «5g». Las que hay: normal, slow3g, 2g, offline, lossy." in said
     assert "Traceback" not in said
     assert "raise " not in said
     pictures, traces = sorted(kept.rglob("*.png")), sorted(kept.rglob("trace.zip"))
-    assert (len(pictures), len(traces)) == (2, 2)  # The first failed before there was a page.
+    assert (len(pictures), len(traces)) == (3, 3)  # The first failed before there was a page.
     for trace in traces:
         assert f"playwright show-trace {trace}" in said
     assert "python -m pytest" in said
