@@ -272,9 +272,10 @@ def new_page(
         context = new_context(java_script_enabled=javascript, **SCREENS[screen])
         devices.append(context)
         if tracing == "retain-on-failure":
-            # Without its film, which is a quarter of the work and shows what the snapshots show.
+            # Without film and pictures of the page, which were a third of the work and are there
+            # when the test is repeated with `--tracing on`.
             context.tracing.stop()
-            context.tracing.start(title=request.node.name, snapshots=True, sources=True)
+            context.tracing.start(title=request.node.name, sources=True)
         context.set_default_timeout(PATIENCE)
         if javascript:
             clock.govern(context)

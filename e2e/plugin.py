@@ -146,7 +146,7 @@ class Failures:
         terminalreporter.section("Para mirar y repetir lo que falló")
         long = "" if terminalreporter.config.option.markexpr else "-m '' "
         for test in self._failed:
-            terminalreporter.line(f"python -m pytest {long}{shlex.quote(test)}")
+            terminalreporter.line(f"python -m pytest {long}--tracing on {shlex.quote(test)}")
             for kind, path in self._kept[test]:
                 tool = "playwright show-trace " if kind == "trace" else ""
                 terminalreporter.line(f"  {tool}{shlex.quote(path)}")

@@ -192,7 +192,7 @@ def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(tmp_path: Pa
     assert (len(pictures), len(traces)) == (3, 3)  # The first failed before there was a page.
     for trace in traces:
         assert f"playwright show-trace {trace}" in said
-    assert "python -m pytest" in said
+    assert "python -m pytest --tracing on" in said
 
 
 NOBODY = ["--base-url", "http://127.0.0.1:9"]
