@@ -103,7 +103,8 @@ def _frame(page: Page) -> Iterator[str]:
 
 
 def _accessibility(page: Page) -> Iterator[str]:
-    page.evaluate(AXE)
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
     yield from page.evaluate(RUN_AXE, AXE_TAGS)
 
 

@@ -27,6 +27,7 @@ from e2e.site import Refused, Scene, Site, local_site
 PATIENCE = 60_000  # Milliseconds: the machine may be busy with other things.
 FIRST = "vacio"
 SHOWN, LOOKED_AT = "pages shown", "pages looked at"
+FAILED = pytest.StashKey[bool]()  # Whether the test has failed so far.
 EXPECTED = (
     "Failed to load resource",  # Each refused form (422, 409, 410); that is our answer.
     "htmx:sendAbort",  # A second tap abandoned the first,
@@ -105,12 +106,15 @@ def base_url(server: Site) -> str:
 def site(
     server: Site,
     lookout: Lookout,
+    devices: list[BrowserContext],
+    complaints: Complaints,
     request: pytest.FixtureRequest,
     record_property: Callable[[str, object], None],
 ) -> Iterator[Site]:
     """The portal as the scenario «vacio» has it.
 
-    After the test its book must be sound, and so must be every page that anybody was shown.
+    After the test its book must be sound, and so must be every page that anybody was shown. Until
+    that is known the devices stay open, since of a test that fails something is kept.
     """
     server.said()
     with one_sentence():
@@ -131,6 +135,19 @@ def site(
     ]
     if wrong:
         pytest.fail("\n".join(["Páginas que no están en regla:", *wrong]), pytrace=False)
+    if not complaints and FAILED not in request.node.stash:
+        for context in devices:
+            let_go(context, request.config)
+
+
+def let_go(context: BrowserContext, config: pytest.Config) -> None:
+    """Make no picture and no trace where nothing failed: they would be thrown away."""
+    if config.getoption("--screenshot") == "only-on-failure":
+        for page in context.pages:
+            page.close()
+    if config.getoption("--tracing") == "retain-on-failure":
+        context.tracing.stop()
+        context.tracing.start()  # What closes the context stops one.
 
 
 @pytest.fixture(scope="session")
@@ -233,9 +250,16 @@ def complaints() -> Complaints:
 
 
 @pytest.fixture
+def devices(new_context: Callable[..., BrowserContext]) -> list[BrowserContext]:
+    """Those that the test has used so far; they are closed after everything else."""
+    return []
+
+
+@pytest.fixture
 def new_page(
     request: pytest.FixtureRequest,
     new_context: Callable[..., BrowserContext],
+    devices: list[BrowserContext],
     site: Site,
     clock: Clock,
     complaints: Complaints,
@@ -247,10 +271,12 @@ def new_page(
 
     def open_one() -> Page:
         context = new_context(java_script_enabled=javascript, **SCREENS[screen])
+        devices.append(context)
         if tracing == "retain-on-failure":
-            # Without its film, which is a quarter of the work and shows what the snapshots show.
+            # Without film and pictures of the page, which were a third of the work and are there
+            # when the test is repeated with `--tracing on`.
             context.tracing.stop()
-            context.tracing.start(title=request.node.name, snapshots=True, sources=True)
+            context.tracing.start(title=request.node.name, sources=True)
         context.set_default_timeout(PATIENCE)
         if javascript:
             clock.govern(context)

@@ -3,6 +3,9 @@
 A test says nothing about it. When it ends, the portal tells what it showed meanwhile: pages, also
 those that answer a form, and what htmx swapped into them. What has something in it that nobody has
 looked at in this run is put together again as it stood in the browser, and looked at.
+
+Each takes the place of the one before it in the same document, as htmx does it: scripts, ours and
+those of the checks, are read once and stay warm, since that was two thirds of the work.
 """
 
 from hashlib import sha256
@@ -10,7 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser
 
 from e2e.browser import SCREENS
 from e2e.checks import problems
@@ -21,6 +24,15 @@ STEP = 'id="step"'
 NOSCRIPT = "<noscript>"
 REFRESH = 'http-equiv="refresh"'  # What is looked at must stay.
 
+# Parsed as it is read where scripts run, or where they do not.
+OPEN = """html => {
+  const root = document.documentElement
+  const own = new DOMParser().parseFromString(html, "text/html").documentElement.attributes
+  for (const {name} of [...root.attributes]) root.removeAttribute(name)
+  for (const {name, value} of own) root.setAttribute(name, value)
+  root.innerHTML = html
+}"""
+
 # A step comes with the title of its page; a part stands for what is called as it is.
 SWAP = """html => {
   const box = document.createElement("template")
@@ -28,6 +40,18 @@ SWAP = """html => {
   const title = box.content.querySelector("title"), root = box.content.querySelector("[id]")
   if (title) document.title = title.textContent
   document.getElementById(root.id).replaceWith(root)
+}"""
+
+# Styles are there, and what scripts do with a page that htmx has swapped in is done.
+SETTLE = """async javascript => {
+  const styles = [...document.querySelectorAll("link[rel=stylesheet]")]
+  await Promise.all(styles.filter(style => !style.sheet).map(style =>
+    new Promise((done, fail) => Object.assign(style, {onload: done, onerror: fail}))))
+  if (!javascript || !document.querySelector("script[src]")) return
+  htmx.process(document.body)
+  htmx.trigger(document.body, "htmx:afterSettle")
+  while ("caches" in window && document.querySelector("#keep[hidden]"))
+    await new Promise(requestAnimationFrame)
 }"""
 
 
@@ -87,8 +111,10 @@ class Lookout:
         )
         self._page, self._site, self._seen = context.new_page(), site, seen
         self._engine = context.new_cdp_session(self._page)
-        self._page.route("**/*", self._answer)
-        self._html = ""
+        self._warm = False  # Whether the document has our script.
+        # What scripts ask for is never answered, so that the page stays as it is.
+        asking = [{"resourceType": "XHR"}, {"resourceType": "Fetch"}]
+        self._engine.send("Fetch.enable", {"patterns": asking})
 
     def look(self, all_shown: list[Shown], *, javascript: bool) -> list[tuple[Shown, list[str]]]:
         """What was shown and is new, and what is wrong with it."""
@@ -115,17 +141,21 @@ class Lookout:
 
     def _open(self, composed: list[Shown], javascript: bool) -> None:
         whole, *swapped = composed
-        self._html = whole.html.replace(REFRESH, "")
         # As it is read where scripts run or do not; the checks are scripts, too.
         self._engine.send("Emulation.setScriptExecutionDisabled", {"value": not javascript})
-        self._page.goto(f"{self._site.url}{whole.path}")
+        html = whole.html.replace(REFRESH, "")
+        if self._warm:
+            self._page.evaluate(OPEN, html)
+        else:
+            self._visit(whole.path, html)
         self._engine.send("Emulation.setScriptExecutionDisabled", {"value": False})
         for each in swapped:
             self._page.evaluate(SWAP, each.html)
+        self._page.evaluate(SETTLE, javascript)
 
-    def _answer(self, route: Route) -> None:
-        if route.request.is_navigation_request():
-            route.fulfill(body=self._html, content_type="text/html; charset=utf-8")
-        elif "/static/" in route.request.url:
-            route.continue_()
-        # Whatever else a script asks for is never answered, so that the page stays as it is.
+    def _visit(self, path: str, html: str) -> None:
+        """The first page, or the first with our script, in a document of its own."""
+        answer = {"body": html, "content_type": "text/html; charset=utf-8"}
+        self._page.route("**/*", lambda route: route.fulfill(**answer), times=1)
+        self._page.goto(f"{self._site.url}{path}")
+        self._warm = self._page.evaluate("'htmx' in window")

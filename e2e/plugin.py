@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from e2e import browser, fixtures
-from e2e.fixtures import LOOKED_AT, SHOWN
+from e2e.fixtures import FAILED, LOOKED_AT, SHOWN
 from e2e.site import Refused
 
 USUAL_SCREENS = ("phone", "desktop")
@@ -113,11 +113,14 @@ def vary(metafunc: pytest.Metafunc, name: str, values: Mapping[str, object], *, 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Show with a failure what our server said meanwhile."""
+    """Note a failure for what comes after it, and show with it what our server said meanwhile."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
+    if not report.failed:
+        return
+    item.stash[FAILED] = True
     site = getattr(item, "funcargs", {}).get("site")
-    if site is not None and report.failed:
+    if site is not None:
         said = site.said()
         if said:
             report.sections.append(("El servidor dijo", said))
@@ -143,7 +146,7 @@ class Failures:
         terminalreporter.section("Para mirar y repetir lo que falló")
         long = "" if terminalreporter.config.option.markexpr else "-m '' "
         for test in self._failed:
-            terminalreporter.line(f"python -m pytest {long}{shlex.quote(test)}")
+            terminalreporter.line(f"python -m pytest {long}--tracing on {shlex.quote(test)}")
             for kind, path in self._kept[test]:
                 tool = "playwright show-trace " if kind == "trace" else ""
                 terminalreporter.line(f"  {tool}{shlex.quote(path)}")

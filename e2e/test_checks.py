@@ -2,12 +2,10 @@
 
 import pytest
 
+from e2e.browser import SCREENS
 from e2e.checks import problems
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.parametrize("javascript", [True], indirect=True),  # The checks are scripts.
-]
+pytestmark = pytest.mark.e2e
 
 GOOD = """<!doctype html><html lang="es"><head><title>Citas</title>
 <meta name="viewport" content="width=device-width">
@@ -31,15 +29,17 @@ BAD = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def open_page(page):
-    """Show some HTML."""
+@pytest.fixture(scope="module")
+def open_page(browser):
+    """Show some HTML, on one device for all, so that the checks are read once."""
+    page = browser.new_page(**SCREENS["phone"])
 
     def show(html: str):
         page.set_content(html)
         return page
 
-    return show
+    yield show
+    page.close()
 
 
 def test_a_page_in_order_passes(open_page):

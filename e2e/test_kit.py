@@ -1,10 +1,11 @@
 """The kit itself: one clock, mail taken apart, bad networks, and one sentence for each misuse."""
 
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from e2e.network import PROFILES
 from e2e.pages.appointments import AppointmentsPage
 from e2e.pages.new_appointment import NewAppointmentPage
 from e2e.pages.portal import PortalPage
-from e2e.site import ROOT, Scene, Site, local_site
+from e2e.site import ROOT, Refused, Scene, Site
 
 pytestmark = pytest.mark.e2e
 
@@ -143,18 +144,23 @@ def test_a_slow_network_is_slow_and_a_missing_one_is_missing(
 # How it is used from the command line, and misused.
 
 
-def pytest_says(*arguments: str, **environ: str) -> tuple[int, str]:
-    """Run the plugin as somebody who writes tests elsewhere; code, and what was printed."""
+USUAL = ("-q", "-p", "no:cacheprovider", "-c", "pyproject.toml", "--rootdir", str(ROOT))
+
+
+def python_says(*arguments: str, **environ: str) -> tuple[int, str]:
+    """Run what somebody types who writes tests elsewhere; code, and what was printed."""
     kept = {n: v for n, v in os.environ.items() if not n.startswith(("APP_", "PYTEST_"))}
     told = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "pyproject.toml",
-         "--rootdir", str(ROOT), *arguments],
-        cwd=ROOT,
-        env=kept | environ,
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
+        [sys.executable, *arguments], cwd=ROOT, env=kept | environ, capture_output=True, text=True
+    )
     return told.returncode, told.stdout + told.stderr
+
+
+def pytest_says(site: Site, *arguments: str) -> tuple[int, str]:
+    """Run tests against a portal that somebody else started: that of this process."""
+    return python_says(
+        "-m", "pytest", *USUAL, "--base-url", site.url, *arguments, APP_QA_KEY=site.key
+    )
 
 
 FAILING = """
@@ -166,26 +172,35 @@ def test_unknown_person(as_client):
 
 def test_unknown_network(network, page):
     network(page, "5g")
+
+def test_a_page_that_complains(page):
+    page.evaluate("console.error('a defect of ours')")
+
+def test_a_page_in_order(page):
+    page.goto("/")
 """
 
 
-def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(tmp_path: Path) -> None:
+def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(
+    site: Site, tmp_path: Path
+) -> None:
     mine, kept = tmp_path / "test_mine.py", tmp_path / "kept"
     mine.write_text(FAILING)
     code, said = pytest_says(
-        "-p", "e2e.plugin", "--javascript", "off", "--output", str(kept), str(mine)
+        site, "-p", "e2e.plugin", "--javascript", "off", "--output", str(kept), str(mine)
     )
     assert code == 1, said
     assert "No hay ningún escenario «pendientes». Los que hay: vacio, " in said
+    assert "Las páginas se quejaron:\na defect of ours" in said
     assert "Nadie se llama «Nadie» en este escenario. Están: " in said
     assert "No hay ninguna red «5g». Las que hay: normal, slow3g, 2g, offline, lossy." in said
     assert "Traceback" not in said
     assert "raise " not in said
     pictures, traces = sorted(kept.rglob("*.png")), sorted(kept.rglob("trace.zip"))
-    assert (len(pictures), len(traces)) == (2, 2)  # The first failed before there was a page.
+    assert (len(pictures), len(traces)) == (3, 3)  # The first failed before there was a page.
     for trace in traces:
         assert f"playwright show-trace {trace}" in said
-    assert "python -m pytest" in said
+    assert "python -m pytest --tracing on" in said
 
 
 NOBODY = ["--base-url", "http://127.0.0.1:9"]
@@ -203,34 +218,41 @@ MISUSES = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "environ", "words"), MISUSES.values(), ids=MISUSES)
-def test_what_cannot_work_is_said_in_one_sentence_before_anything_starts(
-    arguments: list[str], environ: dict[str, str], words: str
-) -> None:
-    code, said = pytest_says(*arguments, "e2e/test_guide.py", **environ)
-    (line,) = [line for line in said.splitlines() if line.strip()]
-    assert line.startswith("ERROR: ")
-    assert words in line
-    assert code == pytest.ExitCode.USAGE_ERROR
+# One process for all of them: to load pytest and Playwright takes longer than to say no.
+ONE_AFTER_THE_OTHER = """
+import json, os, sys, pytest
+before = dict(os.environ)
+for arguments, environ in json.loads(sys.argv[1]):
+    os.environ.clear()
+    os.environ.update(before, **environ)
+    print(f"code {pytest.main(arguments):d}", file=sys.stderr, flush=True)
+"""
 
 
-@pytest.fixture
-def there(tmp_path: Path) -> Iterator[Site]:
-    """A portal in QA mode that somebody else runs."""
-    with local_site(tmp_path) as found:
-        yield found
+def test_what_cannot_work_is_said_in_one_sentence_before_anything_starts() -> None:
+    asked = [
+        ([*USUAL, *arguments, "e2e/test_guide.py"], environ)
+        for arguments, environ, _ in MISUSES.values()
+    ]
+    _, said = python_says("-c", ONE_AFTER_THE_OTHER, json.dumps(asked))
+    lines = [line for line in said.splitlines() if line.strip()]
+    refused = f"code {pytest.ExitCode.USAGE_ERROR:d}"
+    for name, (_, _, words) in MISUSES.items():
+        line, code, *lines = lines
+        assert line.startswith("ERROR: "), (name, line)
+        assert words in line, name
+        assert code == refused, name
+    assert not lines
 
 
-def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(there: Site) -> None:
+def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(site: Site) -> None:
     journey = "test_too_late_to_cancel_means_a_telephone_call"
-    where = ("--base-url", there.url, "--javascript", "off", "-k", journey, "e2e/test_guide.py")
-    code, said = pytest_says(*where, APP_QA_KEY=there.key)
+    code, said = pytest_says(site, "--javascript", "off", "-k", journey, "e2e/test_guide.py")
     assert code == 0, said
     assert "1 passed" in said
-    assert there.now() == there.load("fuera-de-plazo").now
-    code, said = pytest_says(*where, APP_QA_KEY=f"{there.key}x")
-    assert code == pytest.ExitCode.USAGE_ERROR
-    assert "no abre /qa/ con esa llave (404)" in said
+    assert site.now() == site.load("fuera-de-plazo").now
+    with pytest.raises(Refused, match=r"no abre /qa/ con esa llave \(404\)"):
+        Site(site.url, f"{site.key}x").now()
 
 
 # The guide.
@@ -238,6 +260,7 @@ def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(there: Site)
 NOT_FOR_TESTS = {
     "server",
     "lookout",
+    "devices",
     "base_url",
     "browser_type_launch_args",
     "browser_context_args",

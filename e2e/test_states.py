@@ -195,6 +195,25 @@ def test_too_late_to_reschedule_means_a_telephone_call(scenario: Load, as_client
     ).to_be_visible()
 
 
+def test_a_practice_that_cancels_nothing_online_is_called(
+    scenario: Load, as_client: SignIn
+) -> None:
+    scenario("solo-por-telefono")
+    appointments = AppointmentsPage(as_client())
+    appointments.cancel_session("Confirmada")
+    expect(
+        appointments.page.get_by_text("Este consultorio no cancela citas por el portal.")
+    ).to_be_visible()
+    appointments.expect_to_be_told_to_call()
+    appointments.keep()
+    appointments.expect_status("Su cita está confirmada")
+    appointments.open()
+    appointments.reschedule("Confirmada")
+    expect(
+        appointments.page.get_by_text("Llame a su consultorio para reprogramar.")
+    ).to_be_visible()
+
+
 def by_night(names: Iterable[str], *, but: int) -> list[object]:
     """All names, those after the first few in the long run alone."""
     long = pytest.mark.long

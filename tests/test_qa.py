@@ -25,7 +25,7 @@ from booking.models import (
 )
 from booking.operations import signing_in
 from booking.operations.signing_in import Browser, session_of
-from booking.policy import Verdict, may_cancel
+from booking.policy import Verdict, may_cancel, may_reschedule
 from booking.qa import book, scenarios
 from booking.qa.book import Nobody, NoSuchScenario, Scene
 from booking.qa.cast import NOW, at
@@ -47,6 +47,7 @@ STATES = {
     "reprogramacion-pendiente": [S.CONFIRMED, S.REQUESTED],
     "realizada": [S.ATTENDED],
     "fuera-de-plazo": [S.CONFIRMED],
+    "solo-por-telefono": [S.CONFIRMED],
     "videollamada": [S.CONFIRMED],
     "menor-y-pareja": [S.CONFIRMED] * 2,
     "nombres-largos": [S.CONFIRMED, S.REQUESTED],
@@ -146,6 +147,12 @@ def too_late_to_cancel(scene, _mailbox):
     assert verdict is Verdict.TOO_LATE
 
 
+def never_by_the_portal(scene, _mailbox):
+    for rule in (may_cancel, may_reschedule):
+        verdict = rule(plan().practice, the_appointment(), now=scene.now)
+        assert verdict is Verdict.CALL_THE_PRACTICE
+
+
 def a_session_by_video(scene, _mailbox):
     assert the_appointment().modality == Modality.VIDEO
 
@@ -206,6 +213,7 @@ HOLDS = {
     "denegada": a_note_and_no_offer,
     "reprogramacion-pendiente": a_move,
     "fuera-de-plazo": too_late_to_cancel,
+    "solo-por-telefono": never_by_the_portal,
     "videollamada": a_session_by_video,
     "menor-y-pareja": a_child_and_a_couple,
     "nombres-largos": names_that_fill_a_line,

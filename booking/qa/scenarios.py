@@ -7,6 +7,7 @@ from pathlib import Path
 
 from booking import demo, operations
 from booking.lifecycle import Event
+from booking.models import Practice
 from booking.qa.cast import (
     BRUNO,
     CARMEN,
@@ -151,6 +152,12 @@ def attended() -> None:
 @scenario("fuera-de-plazo", "La sesión de María es hoy a las 12:00: muy tarde para cancelarla.")
 def too_late() -> None:
     confirmed(client(*MARIA), at(1, 12), now=NOW - timedelta(days=3))
+
+
+@scenario("solo-por-telefono", "Como «confirmada», donde nada se cancela ni mueve por el portal.")
+def by_telephone_only() -> None:
+    confirmed(client(*MARIA), at(4, 10))
+    Practice.update(cancel_notice_minutes=None, revision=Practice.revision + 1).execute()
 
 
 @scenario("videollamada", "María tiene una sesión confirmada por videollamada el jueves 4.")
