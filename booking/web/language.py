@@ -22,6 +22,11 @@ class _Babel(Babel):  # type: ignore[misc]
 
 def init_app(app: Flask) -> None:
     _Babel(app, locale_selector=lambda: say().code)
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined] # Straight, for templates.
+        lambda text: say().catalogue.gettext(text),
+        lambda one, many, n: say().catalogue.ngettext(one, many, n),
+        newstyle=True,
+    )
     app.jinja_env.filters["stop"] = stop
     app.context_processor(lambda: {"say": say(), "languages": LANGUAGES})
 
