@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
-from itertools import chain, compress, groupby
+from itertools import compress, groupby
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,7 @@ from solver.rooms import MOST_SWAPS, Office, Sitting
 
 # Days with working hours that are read at once: the ten of a page, and some that may be full.
 AT_ONCE = 13
-ALWAYS = (-(1 << 60), 1 << 60)
+EVER = 1 << 60
 
 Range = tuple[int, int]
 Row = tuple[int, int, int, int, int, int | None, int | None, int, int, bool, bool]
@@ -143,8 +143,6 @@ class _Book:
         self._closed_rooms: defaultdict[int, list[Range]] = defaultdict(list)
         self._closed_offices: defaultdict[int | None, list[Range]] = defaultdict(list)
         self._of_clinician: defaultdict[int, list[Row]] = defaultdict(list)
-        self._in_room: defaultdict[int | None, list[Row]] = defaultdict(list)
-        self._theirs: list[Row] = []
         self._read(wishes)
 
     def _read(self, wishes: list[Wish]) -> None:
@@ -174,12 +172,10 @@ class _Book:
             "theirs": THEIRS.format(people=_listed(persons)) if persons else "0",
         }
         sessions, offers = (TAKEN.format(**span, **kind) for kind in (SESSIONS, OFFERS))
-        for row in database.execute_sql(f"{sessions} UNION ALL {offers}"):
+        self._rows = sorted(database.execute_sql(f"{sessions} UNION ALL {offers}"), key=START)
+        for row in self._rows:
             self._of_clinician[row[0]].append(row)
-            if row[6] is not None:
-                self._in_room[row[6]].append(row)
-            if row[10]:
-                self._theirs.append(row)
+        self._theirs = [row for row in self._rows if row[10]]
 
     def _places(self, wish: Wish) -> Iterator[tuple[Clinician, int | None]]:
         """Who could give it where: by video from any office, or from home."""
@@ -199,10 +195,9 @@ class _Book:
         """The starts within a span at which the wish can be had."""
         found: defaultdict[int | None, set[int]] = defaultdict(set)
         for clinician, place in self._places(wish):
-            found[place].update(self._between_sessions(wish, clinician, place, span))
-        if wish.modality is Modality.VIDEO:
-            return set().union(*found.values())
-        return {
+            known = found[None if wish.modality is Modality.VIDEO else place]
+            known.update(self._between_sessions(wish, clinician, place, span, known))
+        return found[None] | {
             start
             for place, starts in found.items()
             if place is not None
@@ -210,18 +205,18 @@ class _Book:
         }
 
     def _between_sessions(
-        self, wish: Wish, clinician: Clinician, place: int | None, span: Range
+        self, wish: Wish, clinician: Clinician, place: int | None, span: Range, known: set[int]
     ) -> Iterable[int]:
-        """When a clinician could do it at a place, whatever the rooms there."""
+        """When else a clinician could do it at a place, whatever the rooms there."""
         the, service = self._the, self._the.services[wish.service_id]
-        starts = self._in_hours(wish, clinician, place, span)
+        span = max(span[0], self._now + the.notice(clinician)), span[1]
+        starts = [s for s in self._in_hours(wish, clinician, place, span) if s not in known]
         if not starts or clinician.max_sessions_day == 0:
             return ()
         zone, length = self._zone(place), service.minutes
         beyond = (zone.local(self._now) // DAY + the.horizon(clinician) + 1) * DAY
         taken = [
-            (ALWAYS[0], self._now + the.notice(clinician)),
-            *zone.instants(beyond, ALWAYS[1], span),
+            *zone.instants(beyond, EVER, span),
             *(
                 (a - length + 1, b)
                 for a, b in (*self._gone[clinician.id], *self._closed_offices[place])
@@ -265,50 +260,52 @@ class _Book:
     def _with_room(self, wish: Wish, place: int, starts: list[int]) -> Iterator[int]:
         """Those at which a room that suits is free, or can be made free."""
         length = self._the.services[wish.service_id].minutes
-        rooms = self._the.rooms_for(wish.service_id, place)
-        for room in map(int, rooms):
-            turnover = self._the.rooms[room].turnover_minutes
-            taken = [(a - length + 1, b) for a, b in self._closed_rooms[room]]
-            taken += [
-                (row[1] - turnover - length + 1, row[2] + turnover)
-                for row in self._in_room[room]
-                if row[7] != wish.chain
-            ]
-            free = _outside(starts, taken)
-            yield from compress(starts, free)
-            starts = [start for start, is_free in zip(starts, free, strict=True) if not is_free]
-        if starts:
-            yield from self._with_swaps(wish, place, starts)
+        suited = map(int, self._the.rooms_for(wish.service_id, place))
+        rooms = {room: self._the.rooms[room].turnover_minutes for room in suited}
+        rows = [row for row in self._rows if row[6] in rooms and row[7] != wish.chain]
+        begins = [*map(START, rows)]
+        closed = [(room, *stretch) for room in rooms for stretch in self._closed_rooms[room]]
+        reach, pause = _longest(rows), max(rooms.values(), default=0)
+        crowded = []
+        for start in starts:
+            end = start + length
+            first = bisect_left(begins, start - reach - pause)
+            last = bisect_left(begins, end + pause, first)
+            taken = {
+                row[6]
+                for row in rows[first:last]
+                if row[1] < end + rooms[row[6]] and start < row[2] + rooms[row[6]]
+            }
+            taken.update(room for room, a, b in closed if a < end and start < b)
+            if len(taken) < len(rooms):
+                yield start
+            else:
+                crowded.append(start)
+        if crowded:
+            yield from self._with_swaps(wish, place, crowded)
 
     def _with_swaps(self, wish: Wish, place: int, starts: list[int]) -> Iterator[int]:
         """Those for which others can go to other rooms, searched for day by day."""
         length = self._the.services[wish.service_id].minutes
         suited = sorted(self._the.rooms_for(wish.service_id, place))
-        rooms = [room for room in self._the.rooms.values() if room.location_id == place]
-        rows = {room.id: sorted(self._in_room[room.id], key=START) for room in rooms}
+        rooms = {room.id: room for room in self._the.rooms.values() if room.location_id == place}
+        rows = [row for row in self._rows if row[6] in rooms]
+        begins = [*map(START, rows)]
         open_ = {
             str(room.id): [*gaps(sorted(self._closed_rooms[room.id]), self._span)]
             if room.active
             else []
-            for room in rooms
+            for room in rooms.values()
         }
-        every = [*chain.from_iterable(rows.values())]
-        own = frozenset(_ref(row) for row in every if row[7] == wish.chain)
+        own = frozenset(_ref(row) for row in rows if row[7] == wish.chain)
         # As far as those can be who leave for one who leaves, and so on.
-        hop = max(room.turnover_minutes for room in rooms) + max(
-            (row[2] - row[1] for row in every), default=0
-        )
+        hop = max(room.turnover_minutes for room in rooms.values()) + _longest(rows)
+        known = [solver_room(room) for room in rooms.values()]
         for _, some in groupby(starts, lambda start: start // DAY):
             day = list(some)
             first, last = day[0] - hop * (MOST_SWAPS + 1), day[-1] + length + hop * (MOST_SWAPS + 1)
-            sittings = [
-                self._sitting(row)
-                for stays in rows.values()
-                for row in stays[
-                    bisect_left(stays, first, key=START) : bisect_left(stays, last, key=START)
-                ]
-            ]
-            office = Office([solver_room(room) for room in rooms], sittings, open_)
+            near = rows[bisect_left(begins, first) : bisect_left(begins, last)]
+            office = Office(known, map(self._sitting, near), open_)
             for start in day:
                 if office.make_room(start, start + length, suited, own) is not None:
                     yield start
@@ -319,6 +316,10 @@ class _Book:
         stays = place is None or pinned or start <= self._soon
         others = () if place is None or stays else self._the.rooms_beside(service, place, str(room))
         return Sitting(start, end, _ref(row), str(room), others)
+
+
+def _longest(rows: list[Row]) -> int:
+    return max((row[2] - row[1] for row in rows), default=0)
 
 
 def _outside(starts: list[int], taken: Iterable[Range]) -> bytearray:
