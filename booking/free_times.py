@@ -176,6 +176,13 @@ class _Book:
         for row in self._rows:
             self._of_clinician[row[0]].append(row)
         self._theirs = [row for row in self._rows if row[10]]
+        self._begin = [*map(START, self._rows)]
+        self._longest = max((row[2] - row[1] for row in self._rows), default=0)
+
+    def _near(self, first: int, last: int) -> list[Row]:
+        """Whatever is taken between two instants, and some of what is over."""
+        begin = self._begin
+        return self._rows[bisect_left(begin, first - self._longest) : bisect_left(begin, last)]
 
     def _places(self, wish: Wish) -> Iterator[tuple[Clinician, int | None]]:
         """Who could give it where: by video from any office, or from home."""
@@ -262,19 +269,18 @@ class _Book:
         length = self._the.services[wish.service_id].minutes
         suited = map(int, self._the.rooms_for(wish.service_id, place))
         rooms = {room: self._the.rooms[room].turnover_minutes for room in suited}
-        rows = [row for row in self._rows if row[6] in rooms and row[7] != wish.chain]
-        begins = [*map(START, rows)]
         closed = [(room, *stretch) for room in rooms for stretch in self._closed_rooms[room]]
-        reach, pause = _longest(rows), max(rooms.values(), default=0)
+        pause = max(rooms.values(), default=0)
         crowded = []
         for start in starts:
             end = start + length
-            first = bisect_left(begins, start - reach - pause)
-            last = bisect_left(begins, end + pause, first)
             taken = {
                 row[6]
-                for row in rows[first:last]
-                if row[1] < end + rooms[row[6]] and start < row[2] + rooms[row[6]]
+                for row in self._near(start - pause, end + pause)
+                if row[6] in rooms
+                and row[1] < end + rooms[row[6]]
+                and start < row[2] + rooms[row[6]]
+                and row[7] != wish.chain
             }
             taken.update(room for room, a, b in closed if a < end and start < b)
             if len(taken) < len(rooms):
@@ -289,23 +295,21 @@ class _Book:
         length = self._the.services[wish.service_id].minutes
         suited = sorted(self._the.rooms_for(wish.service_id, place))
         rooms = {room.id: room for room in self._the.rooms.values() if room.location_id == place}
-        rows = [row for row in self._rows if row[6] in rooms]
-        begins = [*map(START, rows)]
         open_ = {
             str(room.id): [*gaps(sorted(self._closed_rooms[room.id]), self._span)]
             if room.active
             else []
             for room in rooms.values()
         }
-        own = frozenset(_ref(row) for row in rows if row[7] == wish.chain)
-        # As far as those can be who leave for one who leaves, and so on.
-        hop = max(room.turnover_minutes for room in rooms.values()) + _longest(rows)
         known = [solver_room(room) for room in rooms.values()]
+        # As far as those can be who leave for one who leaves, and so on.
+        hop = max(room.turnover_minutes for room in rooms.values()) + self._longest
+        far = hop * (MOST_SWAPS + 1)
         for _, some in groupby(starts, lambda start: start // DAY):
             day = list(some)
-            first, last = day[0] - hop * (MOST_SWAPS + 1), day[-1] + length + hop * (MOST_SWAPS + 1)
-            near = rows[bisect_left(begins, first) : bisect_left(begins, last)]
+            near = [r for r in self._near(day[0] - far, day[-1] + length + far) if r[6] in rooms]
             office = Office(known, map(self._sitting, near), open_)
+            own = frozenset(_ref(row) for row in near if row[7] == wish.chain)
             for start in day:
                 if office.make_room(start, start + length, suited, own) is not None:
                     yield start
@@ -316,10 +320,6 @@ class _Book:
         stays = place is None or pinned or start <= self._soon
         others = () if place is None or stays else self._the.rooms_beside(service, place, str(room))
         return Sitting(start, end, _ref(row), str(room), others)
-
-
-def _longest(rows: list[Row]) -> int:
-    return max((row[2] - row[1] for row in rows), default=0)
 
 
 def _outside(starts: list[int], taken: Iterable[Range]) -> bytearray:
