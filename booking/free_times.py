@@ -22,8 +22,7 @@ from solver.local_time import Zone
 from solver.problem import DAY
 from solver.rooms import MOST_SWAPS, Office, Sitting
 
-# Days with working hours that are read at once: the ten of a page, and some that may be full.
-AT_ONCE = 13
+SPARE = 3  # Days with working hours that are read besides those of a page, as some may be full.
 EVER = 1 << 60
 
 Range = tuple[int, int]
@@ -76,7 +75,7 @@ def free_days(
     day = max(since, today)
     found: dict[date, list[datetime]] = {}
     while day <= last:
-        stop = min(_after_some_days(the, wish, day), last + ONE_DAY)
+        stop = min(_after_some_days(the, wish, day, most_days + SPARE), last + ONE_DAY)
         for start in _free_starts(the, wish, wall(day, 0, zone), wall(stop, 0, zone), now):
             found.setdefault(start.astimezone(zone).date(), []).append(start)
         if len(found) > most_days:
@@ -91,10 +90,10 @@ def _horizon(the: Plan, clinician_ids: Iterable[int]) -> int:
     return max((the.horizon(the.clinicians[c]) for c in clinician_ids), default=0)
 
 
-def _after_some_days(the: Plan, wish: Wish, day: date) -> date:
+def _after_some_days(the: Plan, wish: Wish, day: date, count: int) -> date:
     """Where a stretch ends that begins on `day` and has so many days with working hours in it."""
     working, stop = 0, day
-    while working < AT_ONCE and stop < day + 4 * AT_ONCE * ONE_DAY:
+    while working < count and stop < day + 4 * count * ONE_DAY:
         working += any(the.blocks(c, stop) for c in wish.clinician_ids)
         stop += ONE_DAY
     return stop
@@ -175,7 +174,7 @@ class _Book:
         self._rows = sorted(database.execute_sql(f"{sessions} UNION ALL {offers}"), key=START)
         for row in self._rows:
             self._of_clinician[row[0]].append(row)
-        self._theirs = [row for row in self._rows if row[10]]
+        self._theirs = [row for row in self._rows if row[10]] if persons else []
         self._begin = [*map(START, self._rows)]
         self._longest = max((row[2] - row[1] for row in self._rows), default=0)
 

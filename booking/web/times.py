@@ -4,13 +4,14 @@ from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from flask_babel import gettext as _
-from flask_babel import ngettext
-
 from booking.availability import DAYPARTS
 from booking.web.language import say
 
 SENT = "%Y-%m-%dT%H:%MZ"  # How an address or a form has a time.
+
+
+def _(text: str) -> str:
+    return text
 
 
 class Day(NamedTuple):
@@ -23,14 +24,13 @@ class Day(NamedTuple):
 
 def shown(days: list[tuple[date, list[datetime]]], zone: ZoneInfo) -> list[Day]:
     """The days of a list by a clock of `zone`, under «Por la mañana» and so on."""
-    headings = dict(
-        zip(DAYPARTS, (_("Por la mañana"), _("Por la tarde"), _("Por la noche")), strict=True)
-    )
     speech = say()
+    words = map(speech.gettext, (_("Por la mañana"), _("Por la tarde"), _("Por la noche")))
+    headings = dict(zip(DAYPARTS, words, strict=True))
     return [
         Day(
             speech.short_day(day),
-            ngettext("%(n)s horario", "%(n)s horarios", len(times), n=len(times)),
+            speech.ngettext("%(n)s horario", "%(n)s horarios", len(times)),
             [
                 (heading, [(time.strftime(SENT), speech.clock(time, zone)) for time in found])
                 for part, heading in headings.items()
