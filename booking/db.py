@@ -3,9 +3,10 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -17,7 +18,9 @@ from peewee import (
     Database,
     DatabaseProxy,
     Model,
+    ModelSelect,
     OperationalError,
+    Value,
 )
 from playhouse.apsw_ext import APSWDatabase
 from playhouse.migrations import Runner
@@ -268,6 +271,44 @@ def is_damage(error: BaseException | None) -> bool:
 def tuples(query: Any) -> list[tuple[Any, ...]]:
     """The rows of a query as plain tuples, for reads that need no objects."""
     return list(query.tuples())
+
+
+class _Blank(int):
+    """Which of a call's values goes here."""
+
+
+_M = TypeVar("_M", bound=Model)
+
+
+def prepared(query: "Callable[..., ModelSelect[_M]]") -> Callable[..., list[_M]]:
+    """A query that page after page makes: peewee writes it once, which is the dearest part of it.
+
+    What is decorated gets a blank for each value of a call; those are as the database keeps them.
+    """
+    makers: dict[str, Any] = {}
+
+    @cache
+    def written(_kind: str, blanks: int) -> tuple[Any, str, list[Any]]:
+        once: Any = query(*(Value(_Blank(n), converter=False) for n in range(blanks)))
+        return (once, *once.sql())
+
+    def rows(*values: int | str) -> list[_M]:
+        kind: str = database.obj.param  # Each kind of database has its own.
+        once, sql, given = written(kind, len(values))
+        cursor = database.execute_sql(
+            sql, tuple(values[it] if isinstance(it, _Blank) else it for it in given)
+        )
+        found = []
+        for row in cursor:
+            if kind not in makers:
+                maker = once._get_cursor_wrapper(cursor)
+                maker.initialize()  # What its columns are, a cursor says while it has rows.
+                maker.cursor = None
+                makers[kind] = maker
+            found.append(makers[kind].process_row(row))
+        return found
+
+    return rows
 
 
 class BaseModel(Model):

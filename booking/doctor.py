@@ -220,6 +220,12 @@ PROMISES = (
         invariants.holds_of_nobody,
         ("oferta", "oferta está", "cita está"),
     ),
+    Promise(
+        "I13",
+        "A cada cliente se le encuentra por su nombre",
+        invariants.clients_that_no_search_finds,
+        ("cliente",),
+    ),
 )
 
 UNSEEN = (

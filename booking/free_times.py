@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
-from itertools import chain, compress, groupby
+from itertools import compress, groupby
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
@@ -22,9 +22,8 @@ from solver.local_time import Zone
 from solver.problem import DAY
 from solver.rooms import MOST_SWAPS, Office, Sitting
 
-# Days with working hours that are read at once: the ten of a page, and some that may be full.
-AT_ONCE = 13
-ALWAYS = (-(1 << 60), 1 << 60)
+SPARE = 3  # Days with working hours that are read besides those of a page, as some may be full.
+EVER = 1 << 60
 
 Range = tuple[int, int]
 Row = tuple[int, int, int, int, int, int | None, int | None, int, int, bool, bool]
@@ -76,7 +75,7 @@ def free_days(
     day = max(since, today)
     found: dict[date, list[datetime]] = {}
     while day <= last:
-        stop = min(_after_some_days(the, wish, day), last + ONE_DAY)
+        stop = min(_after_some_days(the, wish, day, most_days + SPARE), last + ONE_DAY)
         for start in _free_starts(the, wish, wall(day, 0, zone), wall(stop, 0, zone), now):
             found.setdefault(start.astimezone(zone).date(), []).append(start)
         if len(found) > most_days:
@@ -91,10 +90,10 @@ def _horizon(the: Plan, clinician_ids: Iterable[int]) -> int:
     return max((the.horizon(the.clinicians[c]) for c in clinician_ids), default=0)
 
 
-def _after_some_days(the: Plan, wish: Wish, day: date) -> date:
+def _after_some_days(the: Plan, wish: Wish, day: date, count: int) -> date:
     """Where a stretch ends that begins on `day` and has so many days with working hours in it."""
     working, stop = 0, day
-    while working < AT_ONCE and stop < day + 4 * AT_ONCE * ONE_DAY:
+    while working < count and stop < day + 4 * count * ONE_DAY:
         working += any(the.blocks(c, stop) for c in wish.clinician_ids)
         stop += ONE_DAY
     return stop
@@ -143,8 +142,6 @@ class _Book:
         self._closed_rooms: defaultdict[int, list[Range]] = defaultdict(list)
         self._closed_offices: defaultdict[int | None, list[Range]] = defaultdict(list)
         self._of_clinician: defaultdict[int, list[Row]] = defaultdict(list)
-        self._in_room: defaultdict[int | None, list[Row]] = defaultdict(list)
-        self._theirs: list[Row] = []
         self._read(wishes)
 
     def _read(self, wishes: list[Wish]) -> None:
@@ -174,12 +171,17 @@ class _Book:
             "theirs": THEIRS.format(people=_listed(persons)) if persons else "0",
         }
         sessions, offers = (TAKEN.format(**span, **kind) for kind in (SESSIONS, OFFERS))
-        for row in database.execute_sql(f"{sessions} UNION ALL {offers}"):
+        self._rows = sorted(database.execute_sql(f"{sessions} UNION ALL {offers}"), key=START)
+        for row in self._rows:
             self._of_clinician[row[0]].append(row)
-            if row[6] is not None:
-                self._in_room[row[6]].append(row)
-            if row[10]:
-                self._theirs.append(row)
+        self._theirs = [row for row in self._rows if row[10]] if persons else []
+        self._begin = [*map(START, self._rows)]
+        self._longest = max((row[2] - row[1] for row in self._rows), default=0)
+
+    def _near(self, first: int, last: int) -> list[Row]:
+        """Whatever is taken between two instants, and some of what is over."""
+        begin = self._begin
+        return self._rows[bisect_left(begin, first - self._longest) : bisect_left(begin, last)]
 
     def _places(self, wish: Wish) -> Iterator[tuple[Clinician, int | None]]:
         """Who could give it where: by video from any office, or from home."""
@@ -199,10 +201,9 @@ class _Book:
         """The starts within a span at which the wish can be had."""
         found: defaultdict[int | None, set[int]] = defaultdict(set)
         for clinician, place in self._places(wish):
-            found[place].update(self._between_sessions(wish, clinician, place, span))
-        if wish.modality is Modality.VIDEO:
-            return set().union(*found.values())
-        return {
+            known = found[None if wish.modality is Modality.VIDEO else place]
+            known.update(self._between_sessions(wish, clinician, place, span, known))
+        return found[None] | {
             start
             for place, starts in found.items()
             if place is not None
@@ -210,18 +211,18 @@ class _Book:
         }
 
     def _between_sessions(
-        self, wish: Wish, clinician: Clinician, place: int | None, span: Range
+        self, wish: Wish, clinician: Clinician, place: int | None, span: Range, known: set[int]
     ) -> Iterable[int]:
-        """When a clinician could do it at a place, whatever the rooms there."""
+        """When else a clinician could do it at a place, whatever the rooms there."""
         the, service = self._the, self._the.services[wish.service_id]
-        starts = self._in_hours(wish, clinician, place, span)
+        span = max(span[0], self._now + the.notice(clinician)), span[1]
+        starts = [s for s in self._in_hours(wish, clinician, place, span) if s not in known]
         if not starts or clinician.max_sessions_day == 0:
             return ()
         zone, length = self._zone(place), service.minutes
         beyond = (zone.local(self._now) // DAY + the.horizon(clinician) + 1) * DAY
         taken = [
-            (ALWAYS[0], self._now + the.notice(clinician)),
-            *zone.instants(beyond, ALWAYS[1], span),
+            *zone.instants(beyond, EVER, span),
             *(
                 (a - length + 1, b)
                 for a, b in (*self._gone[clinician.id], *self._closed_offices[place])
@@ -265,50 +266,49 @@ class _Book:
     def _with_room(self, wish: Wish, place: int, starts: list[int]) -> Iterator[int]:
         """Those at which a room that suits is free, or can be made free."""
         length = self._the.services[wish.service_id].minutes
-        rooms = self._the.rooms_for(wish.service_id, place)
-        for room in map(int, rooms):
-            turnover = self._the.rooms[room].turnover_minutes
-            taken = [(a - length + 1, b) for a, b in self._closed_rooms[room]]
-            taken += [
-                (row[1] - turnover - length + 1, row[2] + turnover)
-                for row in self._in_room[room]
-                if row[7] != wish.chain
-            ]
-            free = _outside(starts, taken)
-            yield from compress(starts, free)
-            starts = [start for start, is_free in zip(starts, free, strict=True) if not is_free]
-        if starts:
-            yield from self._with_swaps(wish, place, starts)
+        suited = map(int, self._the.rooms_for(wish.service_id, place))
+        rooms = {room: self._the.rooms[room].turnover_minutes for room in suited}
+        closed = [(room, *stretch) for room in rooms for stretch in self._closed_rooms[room]]
+        pause = max(rooms.values(), default=0)
+        crowded = []
+        for start in starts:
+            end = start + length
+            taken = {
+                row[6]
+                for row in self._near(start - pause, end + pause)
+                if row[6] in rooms
+                and row[1] < end + rooms[row[6]]
+                and start < row[2] + rooms[row[6]]
+                and row[7] != wish.chain
+            }
+            taken.update(room for room, a, b in closed if a < end and start < b)
+            if len(taken) < len(rooms):
+                yield start
+            else:
+                crowded.append(start)
+        if crowded:
+            yield from self._with_swaps(wish, place, crowded)
 
     def _with_swaps(self, wish: Wish, place: int, starts: list[int]) -> Iterator[int]:
         """Those for which others can go to other rooms, searched for day by day."""
         length = self._the.services[wish.service_id].minutes
         suited = sorted(self._the.rooms_for(wish.service_id, place))
-        rooms = [room for room in self._the.rooms.values() if room.location_id == place]
-        rows = {room.id: sorted(self._in_room[room.id], key=START) for room in rooms}
+        rooms = {room.id: room for room in self._the.rooms.values() if room.location_id == place}
         open_ = {
             str(room.id): [*gaps(sorted(self._closed_rooms[room.id]), self._span)]
             if room.active
             else []
-            for room in rooms
+            for room in rooms.values()
         }
-        every = [*chain.from_iterable(rows.values())]
-        own = frozenset(_ref(row) for row in every if row[7] == wish.chain)
+        known = [solver_room(room) for room in rooms.values()]
         # As far as those can be who leave for one who leaves, and so on.
-        hop = max(room.turnover_minutes for room in rooms) + max(
-            (row[2] - row[1] for row in every), default=0
-        )
+        hop = max(room.turnover_minutes for room in rooms.values()) + self._longest
+        far = hop * (MOST_SWAPS + 1)
         for _, some in groupby(starts, lambda start: start // DAY):
             day = list(some)
-            first, last = day[0] - hop * (MOST_SWAPS + 1), day[-1] + length + hop * (MOST_SWAPS + 1)
-            sittings = [
-                self._sitting(row)
-                for stays in rows.values()
-                for row in stays[
-                    bisect_left(stays, first, key=START) : bisect_left(stays, last, key=START)
-                ]
-            ]
-            office = Office([solver_room(room) for room in rooms], sittings, open_)
+            near = [r for r in self._near(day[0] - far, day[-1] + length + far) if r[6] in rooms]
+            office = Office(known, map(self._sitting, near), open_)
+            own = frozenset(_ref(row) for row in near if row[7] == wish.chain)
             for start in day:
                 if office.make_room(start, start + length, suited, own) is not None:
                     yield start

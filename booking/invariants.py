@@ -29,6 +29,7 @@ from booking.models import (
     ReplanRow,
     Resource,
     SignIn,
+    folded,
 )
 from booking.notifications import Kind
 
@@ -394,6 +395,12 @@ def times_owed_to_nobody() -> list[Violation]:
     )
 
 
+def clients_that_no_search_finds() -> list[Violation]:
+    """I13: what a search for a client looks through is the name that the client has."""
+    known = rows("SELECT id, name, folded FROM client ORDER BY id")
+    return [(id_,) for id_, name, sought in known if sought != folded(name)]
+
+
 def rows(sql: str) -> list[Violation]:
     return [tuple(row) for row in database.execute_sql(sql).fetchall()]
 
@@ -418,6 +425,7 @@ ALL: tuple[Callable[[], list[Violation]], ...] = (
     chains_in_two_places,
     holds_of_nobody,
     times_owed_to_nobody,
+    clients_that_no_search_finds,
 )
 
 

@@ -82,17 +82,17 @@ class Speech:
     def _date(self, when: datetime | date, pattern: str, zone: ZoneInfo | None) -> str:
         if isinstance(when, datetime):
             when = when.astimezone(zone).date() if zone else when.date()
-        return _written(self.locale, pattern, when.year, when.month, when.day)
+        return _written(self.code, pattern, when.year, when.month, when.day)
 
     def _time(self, when: datetime, pattern: str, zone: ZoneInfo) -> str:
         there = when.astimezone(zone)
-        return _written(self.locale, pattern, 2000, 1, 1, there.hour, there.minute)
+        return _written(self.code, pattern, 2000, 1, 1, there.hour, there.minute)
 
 
 @lru_cache(maxsize=4096)  # Babel takes its time, and days and times of a page are not many.
-def _written(locale: Locale, pattern: str, *parts: int) -> str:
+def _written(code: str, pattern: str, *parts: int) -> str:
     when = datetime(*parts)  # type: ignore[arg-type]  # noqa: DTZ001 - on the wall.
-    text: str = format_datetime(when, pattern, locale=locale)
+    text: str = format_datetime(when, pattern, locale=_locale(code))
     # Babel writes «a.m.», or parts it with narrow spaces that old phones show as boxes.
     return HALF_DAY.sub("\u00a0\\1.\u00a0m.", text).replace("\u202f", "\u00a0")
 
@@ -135,9 +135,14 @@ ZONES = {
 def speech(language: str, region: str = "es_419", client_word: str = "cliente") -> Speech:
     """How to speak to somebody; an unknown language gets Spanish, never an error."""
     code = "en" if language == "en" else "es_ES" if region == "es_ES" else "es"
-    locale = Locale.parse({"en": "en_US", "es": "es_419"}.get(code, code))
     catalogue = _catalogue(code)
-    return Speech(code, locale, Renamed(catalogue) if client_word == "paciente" else catalogue)
+    return Speech(
+        code, _locale(code), Renamed(catalogue) if client_word == "paciente" else catalogue
+    )
+
+
+def _locale(code: str) -> Locale:
+    return Locale.parse({"en": "en_US", "es": "es_419"}.get(code, code))
 
 
 def speech_of(practice: Practice, language: str) -> Speech:

@@ -2,14 +2,16 @@
 
 import random
 from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from booking import availability, practice_file
+from booking import availability, free_times, practice_file
 from booking.availability import Wish, instant, minutes, plan
 from booking.free_times import count_free, free_starts
-from booking.lifecycle import State
+from booking.lifecycle import HOLDS_ITS_TIME, State
 from booking.models import (
     Appointment,
     BlockedTime,
@@ -22,6 +24,7 @@ from booking.models import (
     Room,
 )
 from solver import candidates
+from solver.problem import Window
 from tests.builders import NOW, at, own_client, wish
 from tests.conftest import PRACTICE, make_account
 
@@ -166,9 +169,19 @@ def an_offer(dice: random.Random, row: Appointment, rank: int) -> None:
     )
 
 
+def a_now(dice: random.Random) -> datetime:
+    """Before the two weeks or in them, as often as not at a round time."""
+    minutes = dice.choice((0, 0, 30, dice.randrange(60)))
+    return NOW + timedelta(days=dice.randrange(12), hours=dice.randrange(9), minutes=minutes)
+
+
 def wishes(dice: random.Random) -> list[Wish]:
+    """Some that continue a session as it is, and some about anything."""
     the, people = plan(), [*Client.select()]
-    return [wish(service=dice.choice(("individual", "infantil")))] + [
+    held = Appointment.state.in_(list(HOLDS_ITS_TIME))
+    rows = dice.sample([*Appointment.select().where(held).order_by(Appointment.id)], 3)
+    same = [availability.wish_of(row) for row in rows]
+    return [wish(service=dice.choice(("individual", "infantil"))), *same] + [
         Wish(
             service_id=dice.choice([*the.services]),
             modality=dice.choice((Modality.IN_PERSON, Modality.IN_PERSON, Modality.VIDEO)),
@@ -211,25 +224,73 @@ def test_the_list_and_the_judge_agree_on_every_time(db, seed):
         )
 
 
+def by_the_rules(search: Wish, now: datetime) -> list[datetime]:
+    """Every time of two weeks that the solver's rules leave."""
+    the, until = plan(), MONDAY + WEEKS
+    problem = availability.facts(the, since=MONDAY, until=until, now=now)
+    request = availability.request_for(the, search, problem)
+    span = Window(minutes(MONDAY), minutes(until))
+    return sorted(
+        {
+            instant(start)
+            for place in candidates.places(problem, request)
+            for start in candidates.free_starts(problem, request, place, span)
+        }
+    )
+
+
 @pytest.mark.parametrize("seed", [*range(100, 108), *SEEDS[3:]])
 def test_the_list_and_the_rules_agree_on_two_weeks(db, seed):
     """The rules' own arithmetic is held to the judge's by the solver's tests."""
     dice = random.Random(seed)
     full_book(dice)
-    listed = 0
+    now, listed = a_now(dice), 0
     for search in wishes(dice):
-        the, until = plan(), MONDAY + WEEKS
-        problem = availability.facts(the, since=MONDAY, until=until, now=NOW)
-        request = availability.request_for(the, search, problem)
-        span = candidates.Window(minutes(MONDAY), minutes(until))
-        expected = {
-            instant(start)
-            for place in candidates.places(problem, request)
-            for start in candidates.free_starts(problem, request, place, span)
-        }
-        assert free_starts(search, since=MONDAY, until=until, now=NOW) == sorted(expected)
-        listed += len(expected)
+        found = free_starts(search, since=MONDAY, until=MONDAY + WEEKS, now=now)
+        assert found == by_the_rules(search, now)
+        listed += len(found)
     assert listed
+
+
+# The comparison is worth something: each of these mistakes is seen in one of its books.
+MISTAKES = [
+    (108, "sessions >= clinician.max_sessions_day", "sessions > clinician.max_sessions_day"),
+    (103, "        if crowded:\n", "        if False:\n"),
+    (100, 'f"{sessions} UNION ALL {offers}"', "sessions"),
+]
+MORE_MISTAKES = [
+    (108, "if r[5] == there and r[7] != wish.chain", "if r[5] == there"),
+    (104, "far = hop * (MOST_SWAPS + 1)", "far = 0"),
+    (100, "place is None or pinned or start", "place is None or start"),
+    (101, "f\"'{OfferState.HELD}'\"", "f\"'{OfferState.FREED}'\""),
+    (104, "row[1] < end + rooms[row[6]]", "row[1] < end"),
+    (105, "start < row[2] + rooms[row[6]]", "start < row[2]"),
+    (118, "                and row[7] != wish.chain\n", ""),
+    (102, "first - self._longest)", "first)"),
+    (106, "length - 1 + the.way(place, there)", "length - 1"),
+    (107, "service.buffer_before + the.way(there, place)", "service.buffer_before"),
+    (111, "self._now + the.notice(clinician)", "self._now + the.notice(clinician) + 1"),
+    (111, "the.horizon(clinician) + 1)", "the.horizon(clinician))"),
+    (102, "len(taken) < len(rooms)", "len(taken) <= len(rooms)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("seed", "right", "wrong"),
+    [*MISTAKES, *(pytest.param(*each, marks=pytest.mark.long) for each in MORE_MISTAKES)],
+)
+def test_a_mistake_in_the_list_is_seen(db, seed, right, wrong):
+    source = Path(free_times.__file__).read_text()
+    assert source.count(right) == 1
+    spoilt: dict[str, Any] = {"__name__": "spoilt"}
+    exec(source.replace(right, wrong), spoilt)
+    dice = random.Random(seed)
+    full_book(dice)
+    stretch = {"since": MONDAY, "until": MONDAY + WEEKS, "now": a_now(dice)}
+    assert any(
+        spoilt["free_starts"](search, **stretch) != by_the_rules(search, stretch["now"])
+        for search in wishes(dice)
+    )
 
 
 def test_random_books_have_times_that_only_a_swap_opens(db):

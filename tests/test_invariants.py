@@ -10,6 +10,7 @@ from booking.models import (
     Access,
     Account,
     Appointment,
+    Client,
     History,
     Occupancy,
     OfferedSlot,
@@ -197,6 +198,11 @@ def test_three_at_once_are_three_overlaps_and_neighbours_none(db):
         UNION ALL SELECT 1, 4, 95, 99 UNION ALL SELECT 2, 5, 0, 99
     """
     assert invariants.overlaps(taken) == [(1, 1, 2, 0, 10), (1, 1, 3, 0, 15), (1, 2, 3, 10, 15)]
+
+
+def test_a_client_whom_no_search_finds_is_noticed(session):
+    Client.update(name="Ana Ruiz Núñez").where(Client.id == session.client_id).execute()
+    assert broken() == {"clients_that_no_search_finds"}
 
 
 def test_a_book_in_order_has_no_violations(session, other):

@@ -6,10 +6,10 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from peewee import Expression
+from peewee import Expression, ModelSelect, Value
 
 from booking import gateway, links, notifications
-from booking.db import transaction
+from booking.db import prepared, transaction
 from booking.gateway import Key
 from booking.models import (
     Access,
@@ -280,18 +280,21 @@ def _needs_no_factor(account: Account, browser: Browser, now: datetime) -> bool:
 
 def session_of(token: str, *, now: datetime) -> WebSession | None:
     """The session that this token opens, with its account, while it lasts."""
-    found: WebSession | None = (
+    return next(iter(_session(links.hashed(token), int(now.timestamp()))), None)
+
+
+@prepared
+def _session(token_hash: Value, now: Value) -> "ModelSelect[WebSession]":
+    return (
         WebSession.select(WebSession, Account)
         .join(Account)
         .where(
-            WebSession.token_hash == links.hashed(token),
+            WebSession.token_hash == token_hash,
             WebSession.ended_at.is_null(),
             WebSession.expires_at > now,
             Account.disabled_at.is_null(),
         )
-        .first()
     )
-    return found
 
 
 def is_recent(session: WebSession, *, now: datetime) -> bool:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from peewee import JOIN, ModelSelect
+from peewee import JOIN, ModelSelect, Value
 
 from booking import gateway
 from booking.availability import plan
+from booking.db import prepared
 from booking.gateway import NotYours
 from booking.lifecycle import HOLDS_ITS_TIME, OPEN, State
 from booking.models import (
@@ -162,8 +163,13 @@ def offers(appointment: Appointment, *, now: datetime) -> list[OfferedSlot]:
 def people(account: Account) -> list[Client]:
     """Whom the account may ask for: the holder first."""
     order = {Relation.SELF.value: 0, Relation.GUARDIAN.value: 1, Relation.PARTNER.value: 2}
-    rows = Access.select(Access, Client).join(Client).where(Access.account == account)
+    rows = _people(account.id)
     return [a.client for a in sorted(rows, key=lambda a: (order[a.relation], a.client_id))]
+
+
+@prepared
+def _people(account: Value) -> "ModelSelect[Access]":
+    return Access.select(Access, Client).join(Client).where(Access.account == account)
 
 
 def own_clinician(account: Account) -> int | None:

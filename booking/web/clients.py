@@ -45,7 +45,8 @@ from booking.web.access import (
 from booking.web.agenda import appointment_page, staff_words, why_not
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import as_download, render, see_other
-from booking.web.new_appointment import VIDEO, by_daypart, places_for
+from booking.web.new_appointment import VIDEO, places_for
+from booking.web.times import SENT, shown
 from booking.web.urls import now
 
 bp = Blueprint("clients", __name__, url_prefix="/clientes")
@@ -185,7 +186,7 @@ class Draft:
             "servicio": self.service and self.service.key,
             "consultorio": VIDEO if self.video else self.location and self.location.key,
             "profesional": self.clinician and self.clinician.key,
-            "hora": self.starts_at and self.starts_at.strftime("%Y-%m-%dT%H:%MZ"),
+            "hora": self.starts_at and self.starts_at.strftime(SENT),
             "cambia": self.replaces and str(self.replaces.id),
         }
         return {name: value for name, value in found.items() if value}
@@ -239,7 +240,7 @@ def read_draft(the: Plan, client: Client) -> Draft:
 
 
 def _instant(text: str) -> datetime:
-    at = datetime.strptime(text, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
+    at = datetime.strptime(text, SENT).replace(tzinfo=UTC)
     if abs(at - now()) > FARTHEST:
         raise ValueError(text)
     return at
@@ -386,7 +387,7 @@ def _time_page(draft: Draft, form: Form, *, status: int = 200, alert: str = "") 
         draft=draft,
         form=form,
         zone=zone,
-        days=[(day, by_daypart(times, zone)) for day, times in days],
+        days=shown(days, zone),
         later=later,
         since=since if since > today else None,
         elsewhere=[] if days else _elsewhere(draft, since),

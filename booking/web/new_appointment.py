@@ -40,6 +40,7 @@ from booking.web.access import OWN_APPOINTMENT, OWN_PERSON, account, for_client,
 from booking.web.errors import problem
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
+from booking.web.times import SENT, shown
 from booking.web.urls import now
 from solver import Group
 
@@ -77,7 +78,7 @@ class Draft:
             "servicio": self.service and self.service.key,
             "consultorio": VIDEO if self.video else self.location and self.location.key,
             "profesional": ANYBODY if self.anybody else self.clinician and self.clinician.key,
-            "hora": self.starts_at and self.starts_at.strftime("%Y-%m-%dT%H:%MZ"),
+            "hora": self.starts_at and self.starts_at.strftime(SENT),
             "para": self.client and str(self.client.id),
             "cambia": self.replaces and str(self.replaces.id),
         }
@@ -136,7 +137,7 @@ def read_draft(the: Plan, who: Account) -> Draft:
 
 
 def _instant(text: str) -> datetime:
-    found = datetime.strptime(text, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
+    found = datetime.strptime(text, SENT).replace(tzinfo=UTC)
     if not 2000 <= found.year < 2200:  # Nobody's agenda; arithmetic on it would overflow.
         raise ValueError(text)
     return found
@@ -396,7 +397,7 @@ def _slot_page(draft: Draft, *, status: int = 200, alert: str = "") -> Response:
         draft=draft,
         zone=zone,
         practice_zone=the.zone(None),
-        days=[(day, by_daypart(times, zone)) for day, times in days],
+        days=shown(days, zone),
         first=days[0][1][0] if days else None,
         later=later,
         since=argument("desde", date.fromisoformat),
@@ -418,17 +419,6 @@ def wish_of(the: Plan, draft: Draft) -> Wish:
         person_ids=draft.client.person_ids if draft.client else (),
         chain=draft.replaces.chain if draft.replaces else None,
     )
-
-
-def by_daypart(times: list[datetime], zone: ZoneInfo) -> list[tuple[str, list[datetime]]]:
-    """The times of a day under «Por la mañana», «Por la tarde», «Por la noche»."""
-    parts: dict[str, list[datetime]] = {part.name: [] for part in availability.DAYPARTS}
-    for moment in times:
-        local = moment.astimezone(zone)
-        minute = local.hour * 60 + local.minute
-        part = next(p for p in availability.DAYPARTS if p.start <= minute < p.end)
-        parts[part.name].append(moment)
-    return [(name, found) for name, found in parts.items() if found]
 
 
 def _elsewhere(the: Plan, draft: Draft, since: date, zone: ZoneInfo) -> list[tuple[str, str]]:
