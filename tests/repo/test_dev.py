@@ -80,3 +80,10 @@ def test_tests_that_never_began_are_no_success(tmp_path):
 def test_asking_a_verb_for_help_runs_nothing(capsys):
     assert dev.main(["test", "--long", "--help"]) == 0
     assert capsys.readouterr().out.startswith("Uso: python3 dev.py test [--long]")
+
+
+def test_what_a_process_compiled_the_next_one_need_not(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    dev.keep_bytecode()
+    told = [sys.executable, "-c", "import sys; sys.exit(sys.dont_write_bytecode)"]
+    assert subprocess.run(told).returncode == 0
