@@ -9,8 +9,8 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
-from itertools import compress, groupby
-from operator import itemgetter
+from itertools import chain, compress, groupby
+from operator import itemgetter, sub
 from zoneinfo import ZoneInfo
 
 from booking.availability import ONE_DAY, Plan, Wish, instant, minutes, plan, solver_room, wall
@@ -30,7 +30,7 @@ Row = tuple[int, int, int, int, int, int | None, int | None, int, int, bool, boo
 """Clinician, start, end, minutes before and after, office, room, chain, service, whether the room
 is pinned, and whether the wish is for somebody who is there."""
 
-START = itemgetter(1)
+START, END = itemgetter(1), itemgetter(2)
 
 BLOCKED = """
     SELECT clinician_id, room_id, location_id, starts_at / 60, ends_at / 60 FROM blocked_time
@@ -176,7 +176,7 @@ class _Book:
             self._of_clinician[row[0]].append(row)
         self._theirs = [row for row in self._rows if row[10]] if persons else []
         self._begin = [*map(START, self._rows)]
-        self._longest = max((row[2] - row[1] for row in self._rows), default=0)
+        self._longest = max(map(sub, map(END, self._rows), self._begin), default=0)
 
     def _near(self, first: int, last: int) -> list[Row]:
         """Whatever is taken between two instants, and some of what is over."""
@@ -229,20 +229,15 @@ class _Book:
             ),
             *((row[1] - length + 1, row[2]) for row in self._theirs if row[7] != wish.chain),
         ]
-        rows = self._of_clinician[clinician.id]
+        rows = [row for row in self._of_clinician[clinician.id] if row[7] != wish.chain]
         offices = {row[5] for row in rows}
         go = {there: service.buffer_after + length - 1 + the.way(place, there) for there in offices}
         come = {there: service.buffer_before + the.way(there, place) for there in offices}
-        taken += [
-            (start - before - go[there], end + after + come[there])
-            for _, start, end, before, after, there, _, whose, *_ in rows
-            if whose != wish.chain
-        ]
+        taken += [(row[1] - row[3] - go[row[5]], row[2] + row[4] + come[row[5]]) for row in rows]
         if clinician.max_sessions_day is not None:
             days: Counter[int] = Counter()
             for there in offices:
-                mine = (r[1] for r in rows if r[5] == there and r[7] != wish.chain)
-                days += self._zone(there).days(mine)
+                days += self._zone(there).days(row[1] for row in rows if row[5] == there)
             for day, sessions in days.items():
                 if sessions >= clinician.max_sessions_day:
                     taken += zone.instants(day * DAY, (day + 1) * DAY, span)
@@ -253,11 +248,11 @@ class _Book:
     ) -> list[int]:
         first, last = (instant(minute).toordinal() // 7 for minute in self._span)
         length = self._the.services[wish.service_id].minutes
-        starts = sorted(
-            start
+        weeks = (
+            self._the.starts(clinician.id, week, place, wish.modality, length)
             for week in range(first, last + 1)
-            for start in self._the.starts(clinician.id, week, place, wish.modality, length)
         )
+        starts = sorted(chain.from_iterable(weeks))
         return starts[bisect_left(starts, span[0]) : bisect_left(starts, span[1])]
 
     def _zone(self, place: int | None) -> Zone:
@@ -269,7 +264,7 @@ class _Book:
         suited = map(int, self._the.rooms_for(wish.service_id, place))
         rooms = {room: self._the.rooms[room].turnover_minutes for room in suited}
         closed = [(room, *stretch) for room in rooms for stretch in self._closed_rooms[room]]
-        pause = max(rooms.values(), default=0)
+        own, pause = wish.chain, max(rooms.values(), default=0)
         crowded = []
         for start in starts:
             end = start + length
@@ -279,7 +274,7 @@ class _Book:
                 if row[6] in rooms
                 and row[1] < end + rooms[row[6]]
                 and start < row[2] + rooms[row[6]]
-                and row[7] != wish.chain
+                and row[7] != own
             }
             taken.update(room for room, a, b in closed if a < end and start < b)
             if len(taken) < len(rooms):

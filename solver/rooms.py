@@ -115,10 +115,10 @@ class Office:
                     break
         return self._fewest[key]
 
-    def ways(self, stay: Stay, ignore_refs: frozenset[str]) -> tuple[Way, ...]:
+    def ways(self, stay: Stay, ignore_refs: frozenset[str]) -> Iterable[Way]:
         """Where it could be if whoever is in the way left, and all of those can."""
         if stay.ref is None:
-            return tuple(self._ways_of(stay, ignore_refs))
+            return self._ways_of(stay, ignore_refs)
         key = stay.ref, ignore_refs
         if key not in self._ways:
             self._ways[key] = tuple(self._ways_of(stay, ignore_refs))

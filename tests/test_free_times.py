@@ -259,13 +259,13 @@ MISTAKES = [
     (100, 'f"{sessions} UNION ALL {offers}"', "sessions"),
 ]
 MORE_MISTAKES = [
-    (108, "if r[5] == there and r[7] != wish.chain", "if r[5] == there"),
+    (108, "[clinician.id] if row[7] != wish.chain]", "[clinician.id]]"),
     (104, "far = hop * (MOST_SWAPS + 1)", "far = 0"),
     (100, "place is None or pinned or start", "place is None or start"),
     (101, "f\"'{OfferState.HELD}'\"", "f\"'{OfferState.FREED}'\""),
     (104, "row[1] < end + rooms[row[6]]", "row[1] < end"),
     (105, "start < row[2] + rooms[row[6]]", "start < row[2]"),
-    (118, "                and row[7] != wish.chain\n", ""),
+    (118, "                and row[7] != own\n", ""),
     (102, "first - self._longest)", "first)"),
     (106, "length - 1 + the.way(place, there)", "length - 1"),
     (107, "service.buffer_before + the.way(there, place)", "service.buffer_before"),
