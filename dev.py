@@ -208,8 +208,10 @@ def style() -> dict[str, Part]:
 
 
 def dry_tests(*arguments: str) -> dict[str, Part]:
-    # Playwright's fixtures belong to e2e/: here a test that asks for `page` must fail.
-    return {"tests": partial(pytest, "tests", "-p", "no:playwright", "-n", WORKERS, *arguments)}
+    # Playwright's fixtures belong to e2e/: here a test that asks for `page` must fail. Neighbours
+    # stay in one process, for what their module prepares, until another process has nothing left.
+    how = ("-p", "no:playwright", "-n", WORKERS, "--dist", "worksteal")
+    return {"tests": partial(pytest, "tests", *how, *arguments)}
 
 
 def postgresql_tests(*arguments: str) -> dict[str, Part]:

@@ -100,7 +100,10 @@ class PostgresqlBooks:
         with server:
             for name in FAST:
                 server.psql(f"ALTER SYSTEM SET {name} = off; SELECT pg_reload_conf()")
-            yield cls(server)
+            books = cls(server)
+            yield books
+            for name in list(books._open):
+                books._hang_up(name)
         shutil.rmtree(folder)
 
     def new(self, folder: Path) -> Settings:

@@ -63,8 +63,22 @@ ON_BOTH = (
 )
 
 
+# None of these has a book.
+WITHOUT_BOOKS = "tests/solver/"
+
+
 def only_on_one(item: pytest.Item) -> bool:
     return item.nodeid.startswith(SAME_ON_BOTH) and not item.nodeid.startswith(ON_BOTH)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """On PostgreSQL, do not even read what would be left out as a whole: that took seconds."""
+    if config.getoption("--database") == "sqlite" or collection_path.suffix != ".py":
+        return None
+    name = collection_path.relative_to(config.rootpath).as_posix()
+    same = name.startswith(SAME_ON_BOTH) and not any(each.startswith(name) for each in ON_BOTH)
+    short = config.getoption("markexpr") == "not long"
+    return True if name.startswith(WITHOUT_BOOKS) or (same and short) else None
 
 
 @pytest.hookimpl(tryfirst=True)  # Before the long ones are left out.
