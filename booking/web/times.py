@@ -4,14 +4,12 @@ from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from flask_babel import gettext as _
+
 from booking.availability import DAYPARTS
 from booking.web.language import say
 
 SENT = "%Y-%m-%dT%H:%MZ"  # How an address or a form has a time.
-
-
-def _(text: str) -> str:
-    return text
 
 
 class Day(NamedTuple):
@@ -25,7 +23,7 @@ class Day(NamedTuple):
 def shown(days: list[tuple[date, list[datetime]]], zone: ZoneInfo) -> list[Day]:
     """The days of a list by a clock of `zone`, under «Por la mañana» and so on."""
     speech = say()
-    words = map(speech.gettext, (_("Por la mañana"), _("Por la tarde"), _("Por la noche")))
+    words = (_("Por la mañana"), _("Por la tarde"), _("Por la noche"))
     headings = dict(zip(DAYPARTS, words, strict=True))
     return [
         Day(
