@@ -176,7 +176,7 @@ def serve(task: str) -> None:
     """The child's life: answer until the other end closes, or one joint plan."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # Whatever a library prints must not mix with the answers.
-    import ortools.sat.python.cp_model  # noqa: F401 - warming up is what this process is for.
+    from solver import model  # noqa: F401 - warming up is what this process is for.
 
     gc.freeze()  # What was imported stays: the collector need not go through it at each answer.
 

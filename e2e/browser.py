@@ -7,6 +7,7 @@ from playwright.sync_api import sync_playwright
 import dev
 from e2e.site import Refused
 
+PATIENCE = 60_000  # Milliseconds: the machine may be busy with other things.
 QUIET = [
     "--disable-gpu",
     "--disable-quic",

@@ -124,7 +124,7 @@ def _room(page: Page) -> Iterator[str]:
 def _words(page: Page) -> Iterator[str]:
     if not page.evaluate("document.documentElement.lang").startswith("es"):
         return
-    text = page.evaluate(WORDS)
+    text = re.sub(r"\S+@\S+", "", page.evaluate(WORDS))  # An address speaks no language.
     for word in sorted(set(words(text)) & english()):
         place = re.search(rf".{{0,20}}\b{word}\b.{{0,20}}", text, re.IGNORECASE)
         yield f"English on a Spanish page: «{place[0].strip() if place else word}»"

@@ -18,13 +18,12 @@ from playwright.sync_api import (
 )
 
 from e2e import network as networks
-from e2e.browser import SCREENS, launch_options
+from e2e.browser import PATIENCE, SCREENS, launch_options
 from e2e.checks import too_heavy
 from e2e.looking import Lookout
 from e2e.mail import Mailbox
 from e2e.site import Refused, Scene, Site, local_site
 
-PATIENCE = 60_000  # Milliseconds: the machine may be busy with other things.
 FIRST = "vacio"
 SHOWN, LOOKED_AT = "pages shown", "pages looked at"
 FAILED = pytest.StashKey[bool]()  # Whether the test has failed so far.
@@ -60,10 +59,8 @@ def one_sentence() -> Iterator[None]:
     """What the portal refuses fails the test with its sentence, and without a traceback."""
     try:
         yield
-        return
     except Refused as refused:
-        sentence = str(refused)
-    pytest.fail(sentence, pytrace=False)
+        raise pytest.fail.Exception(str(refused), pytrace=False) from None
 
 
 # The portal.
@@ -125,7 +122,7 @@ def site(
     shown = server.pages()
     callspec = getattr(request.node, "callspec", None)
     scripts = callspec is None or callspec.params.get("javascript", True)
-    looked_at = lookout.look(shown, javascript=scripts)
+    looked_at = lookout.look(shown, scenario=server.scene.name, javascript=scripts)
     record_property(SHOWN, len(shown))
     record_property(LOOKED_AT, len(looked_at))
     wrong = [
@@ -272,6 +269,7 @@ def new_page(
     def open_one() -> Page:
         context = new_context(java_script_enabled=javascript, **SCREENS[screen])
         devices.append(context)
+        context.on("close", devices.remove)
         if tracing == "retain-on-failure":
             # Without film and pictures of the page, which were a third of the work and are there
             # when the test is repeated with `--tracing on`.

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser
 
-from e2e.browser import SCREENS
+from e2e.browser import PATIENCE, SCREENS
 from e2e.checks import problems
 from e2e.site import Shown, Site
 
@@ -50,9 +50,8 @@ SETTLE = """async javascript => {
   if (!javascript || !document.querySelector("script[src]")) return
   htmx.process(document.body)
   htmx.trigger(document.body, "htmx:afterSettle")
-  while ("caches" in window && document.querySelector("#keep[hidden]"))
-    await new Promise(requestAnimationFrame)
 }"""
+OFFERED = """!window.htmx || !("caches" in window) || !document.querySelector("#keep[hidden]")"""
 
 
 class Parts(HTMLParser):
@@ -116,19 +115,21 @@ class Lookout:
         asking = [{"resourceType": "XHR"}, {"resourceType": "Fetch"}]
         self._engine.send("Fetch.enable", {"patterns": asking})
 
-    def look(self, all_shown: list[Shown], *, javascript: bool) -> list[tuple[Shown, list[str]]]:
-        """What was shown and is new, and what is wrong with it."""
+    def look(
+        self, all_shown: list[Shown], *, scenario: str, javascript: bool
+    ) -> list[tuple[Shown, list[str]]]:
+        """What was shown and is new in this scenario, and what is wrong with it."""
         found = []
         for index, shown in enumerate(all_shown):
             scripts = javascript or NOSCRIPT not in shown.html  # Where that makes a difference.
-            if self._is_new(shown, scripts):
+            if self._is_new(shown, f"{scenario} {scripts}"):
                 self._open(layers(all_shown, index), scripts)
                 found.append((shown, problems(self._page)))
         return found
 
-    def _is_new(self, shown: Shown, javascript: bool) -> bool:
+    def _is_new(self, shown: Shown, where: str) -> bool:
         """Whether it has a part that its kind of page did not have before, in any process."""
-        kind = f"{shown.endpoint} {shown.status} {shown.whole} {javascript}"
+        kind = f"{where} {shown.endpoint} {shown.status} {shown.whole}"
         claimed = [self._claim(f"{kind} {part}") for part in parts(shown)]
         return any(claimed)
 
@@ -152,6 +153,8 @@ class Lookout:
         for each in swapped:
             self._page.evaluate(SWAP, each.html)
         self._page.evaluate(SETTLE, javascript)
+        if javascript:
+            self._page.wait_for_function(OFFERED, timeout=PATIENCE)
 
     def _visit(self, path: str, html: str) -> None:
         """The first page, or the first with our script, in a document of its own."""

@@ -50,9 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # Registered now, so that what is called as in pytest-playwright takes its place.
     config.pluginmanager.register(fixtures, "qa-fixtures")
     config.addinivalue_line("markers", "main: runs each time without scripts, too")
+    config.addinivalue_line("markers", "long: left to `-m ''`")
     config.pluginmanager.register(Failures(), "qa-failures")
     config.pluginmanager.register(Pages(), "qa-pages")
     asked = config.invocation_params.args
+    if not any(str(argument).startswith("-m") for argument in asked):
+        config.option.markexpr = "not long"  # In a folder, too, whose settings do not say so.
     wanted = KEPT | ({"video": "retain-on-failure"} if has_encoder() else {})
     for name, value in wanted.items():
         if not any(str(argument).startswith(f"--{name}") for argument in asked):
@@ -144,9 +147,14 @@ class Failures:
         if not self._failed:
             return
         terminalreporter.section("Para mirar y repetir lo que falló")
-        long = "" if terminalreporter.config.option.markexpr else "-m '' "
+        config = terminalreporter.config
+        asked = list(map(str, config.invocation_params.args))
+        again = ["python", "-m", "pytest", *(["-p", "e2e.plugin"] if "e2e.plugin" in asked else [])]
+        again += ["--tracing", "on", *([] if config.option.markexpr else ["-m", ""])]
         for test in self._failed:
-            terminalreporter.line(f"python -m pytest {long}--tracing on {shlex.quote(test)}")
+            path, *name = test.split("::")
+            there = os.path.relpath(config.rootpath / path, config.invocation_params.dir)
+            terminalreporter.line(shlex.join([*again, "::".join([there, *name])]))
             for kind, path in self._kept[test]:
                 tool = "playwright show-trace " if kind == "trace" else ""
                 terminalreporter.line(f"  {tool}{shlex.quote(path)}")

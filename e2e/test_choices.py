@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from e2e.fixtures import Clock, SignIn
 from e2e.pages.appointments import AppointmentsPage
 from e2e.pages.new_appointment import NewAppointmentPage
+from e2e.pages.staff import StaffPage
 from e2e.site import Scene
 
 pytestmark = pytest.mark.e2e
@@ -46,6 +47,28 @@ def test_where_there_is_one_choice_it_is_made_and_shown(scenario: Load, as_clien
     flow.expect_step("¿Para quién es la cita?")
     flow.send()  # She is the only one, and ticked.
     flow.expect_step("Solicitud enviada")
+
+
+def test_the_longest_names_have_room(
+    scenario: Load, as_client: SignIn, as_clinician: SignIn
+) -> None:
+    """Each page of it is looked at: on 320 px, and with text of twice its size."""
+    scenario("nombres-largos")
+    client = AppointmentsPage(as_client())
+    client.open_card("Confirmada")
+    client.open()
+    client.start_request(first_step="Elija la fecha y hora que desee")
+    flow = NewAppointmentPage(client.page)
+    flow.choose_first_free()
+    flow.expect_step("¿Para quién es la cita?")
+    staff = StaffPage(as_clinician())
+    staff.open_first_request()
+    staff.page.get_by_role("link", name="Denegar").click()
+    staff.expect_title("Denegar la solicitud")
+    for tab, link in (("Agenda", "María de los Ángeles"), ("Clientes", "Maximiliano")):
+        staff.page.get_by_role("link", name=tab, exact=True).click()
+        staff.page.get_by_role("main").get_by_role("link", name=link).first.click()
+        staff.expect_title(link)
 
 
 @pytest.mark.long

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Error, Page
 
+from booking.qa import scenarios
 from e2e import fixtures
 from e2e.fixtures import Clock, SignIn
 from e2e.mail import Mailbox
@@ -144,7 +145,7 @@ def test_a_slow_network_is_slow_and_a_missing_one_is_missing(
 # How it is used from the command line, and misused.
 
 
-USUAL = ("-q", "-p", "no:cacheprovider", "-c", "pyproject.toml", "--rootdir", str(ROOT))
+USUAL = ("-q", "-p", "no:cacheprovider")
 
 
 def python_says(*arguments: str, **environ: str) -> tuple[int, str]:
@@ -187,10 +188,12 @@ def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(
     mine, kept = tmp_path / "test_mine.py", tmp_path / "kept"
     mine.write_text(FAILING)
     code, said = pytest_says(
-        site, "-p", "e2e.plugin", "--javascript", "off", "--output", str(kept), str(mine)
+        site,
+        *("-p", "e2e.plugin", "--strict-markers", "--javascript", "off"),
+        *("--output", str(kept), str(mine)),
     )
     assert code == 1, said
-    assert "No hay ningún escenario «pendientes». Los que hay: vacio, " in said
+    assert said.count("\nNo hay ningún escenario «pendientes». Los que hay: vacio, ") == 1
     assert "Las páginas se quejaron:\na defect of ours" in said
     assert "Nadie se llama «Nadie» en este escenario. Están: " in said
     assert "No hay ninguna red «5g». Las que hay: normal, slow3g, 2g, offline, lossy." in said
@@ -200,7 +203,8 @@ def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(
     assert (len(pictures), len(traces)) == (3, 3)  # The first failed before there was a page.
     for trace in traces:
         assert f"playwright show-trace {trace}" in said
-    assert "python -m pytest --tracing on" in said
+    again = f"python -m pytest -p e2e.plugin --tracing on {os.path.relpath(mine, ROOT)}::test_"
+    assert f"\n{again}unknown_person" in said.replace("'", "")
 
 
 NOBODY = ["--base-url", "http://127.0.0.1:9"]
@@ -273,6 +277,11 @@ def test_every_fixture_and_every_network_is_in_the_guide() -> None:
     own = {name for name, it in vars(fixtures).items() if type(it) is type(fixtures.site)}
     assert own - NOT_FOR_TESTS <= told
     assert set(PROFILES) <= told
+
+
+def test_every_scenario_is_walked_through() -> None:
+    journeys = "".join(path.read_text() for path in (ROOT / "e2e").glob("*.py"))
+    assert [name for name in scenarios.ALL if f'"{name}"' not in journeys] == []
 
 
 def test_every_journey_that_the_guide_names_is_there() -> None:

@@ -27,8 +27,13 @@ def lookout(browser: Browser, site: Site, tmp_path: Path) -> Lookout:
     return Lookout(browser, site, tmp_path)
 
 
-def found(lookout: Lookout, *shown: Shown, javascript: bool = True) -> list[list[str]]:
-    return [problems for _, problems in lookout.look(list(shown), javascript=javascript)]
+def found(
+    lookout: Lookout, *shown: Shown, scenario: str = "vacio", javascript: bool = True
+) -> list[list[str]]:
+    return [
+        problems
+        for _, problems in lookout.look(list(shown), scenario=scenario, javascript=javascript)
+    ]
 
 
 def test_what_is_new_is_looked_at_and_what_was_seen_is_not(lookout: Lookout) -> None:
@@ -36,6 +41,7 @@ def test_what_is_new_is_looked_at_and_what_was_seen_is_not(lookout: Lookout) -> 
     assert found(lookout, PAGE, longer, PAGE) == [[]]
     with_alert = replace(PAGE, html=PAGE.html.replace("<h1>", '<p role="alert">No.</p><h1>'))
     assert found(lookout, with_alert, replace(PAGE, status=409)) == [[], []]
+    assert found(lookout, PAGE, PAGE, scenario="nombres-largos") == [[]]
 
 
 def test_what_is_wrong_with_a_page_is_found(lookout: Lookout) -> None:

@@ -35,6 +35,17 @@ def test_the_clinician_taps_a_time_and_reads_why_it_is_not_offered(
     expect(phone.get_by_text("Sin consulta")).to_be_visible()
 
 
+def test_the_only_room_is_not_offered_twice(
+    scenario: Callable[[str], Scene], as_clinician: SignIn
+) -> None:
+    _, oscar = scenario("sala-unica").clinicians
+    times = TimesPage(as_clinician(oscar.email))
+    times.open_from_week("jueves, 4 de marzo")
+    times.tap("10:00 a. m.")
+    times.expect_told("no hay sala libre")
+    times.expect_offered("11:00 a. m.", offered=True)
+
+
 @pytest.mark.parametrize("screen", ["phone"], indirect=True)
 @pytest.mark.long
 def test_the_selectors_of_a_manager_lie_beside_or_below_each_other_on_a_narrow_phone(

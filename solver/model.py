@@ -9,10 +9,10 @@ from math import ceil
 
 import numpy as np
 from ortools.linear_solver import linear_solver_pb2, pywraplp
-from ortools.sat.python import cp_model
 
 from solver.columns import Ints
 from solver.constraints import limits
+from solver.lean import cp_model
 from solver.objective import Candidate, crowds
 from solver.packing import Rows
 from solver.problem import Policy, Problem

@@ -305,14 +305,21 @@ def start() -> ResponseReturnValue:
 @step
 def service(draft: Draft) -> ResponseReturnValue:
     the, who = plan(), account()
-    services = services_for(the, queries.people(who), moves=draft.replaces)
+    people = queries.people(who)
+    services = services_for(the, people, moves=draft.replaces)
     pending, own = pending_count(who), queries.own_clinician(who)
     if len(services) == 1 and draft.service is None:
         return redirect(past_service(the, replace(draft, service=services[0]), own), 303)
+    others = [
+        s for s in services if not any(suits(s, person, moves=draft.replaces) for person in people)
+    ]
     return render(
         "new_appointment/service.html",
         draft=draft,
-        choices=[(s, past_service(the, replace(draft, service=s), own)) for s in services],
+        choices=[
+            (s, past_service(the, replace(draft, service=s), own), s in others)
+            for s in sorted(services, key=others.__contains__)
+        ],
         pending=pending,
         left=the.practice.max_pending - pending,
     )

@@ -9,7 +9,7 @@ import pytest
 
 from booking import gateway
 from booking.models import Appointment, Client, OneTimeKey, WebSession
-from booking.operations import ask, block_time
+from booking.operations import add_partner, ask, block_time
 from booking.operations.limits import LIMITS, Limited
 from booking.operations.people import MOST_PEOPLE
 from tests.builders import NOW, at, own_client, request, wish
@@ -446,3 +446,14 @@ def test_an_empty_search_costs_few_queries_however_full_the_book_is(phone, ana, 
         request(ana, at(day, 17), location="norte")
     assert count() == few <= 16
     assert session.location_id
+
+
+def test_what_is_for_somebody_who_would_have_to_be_added_comes_last_and_says_so(phone, ana):
+    add_partner(ana, name="Luis Díaz", now=NOW)
+    page = phone.get("/citas/nueva/servicio").text
+    listed = re.findall(r"<strong>([^<]+)</strong>(.*?)</a>", page.split("<ul class=", 1)[1], re.S)
+    assert [(name, "Para otra persona" in rest) for name, rest in listed] == [
+        ("Sesión individual", False),
+        ("Sesión de pareja", False),
+        ("Sesión infantil", True),  # Which the practice lists before.
+    ]
