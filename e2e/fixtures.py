@@ -271,10 +271,9 @@ def new_page(
         devices.append(context)
         context.on("close", devices.remove)
         if tracing == "retain-on-failure":
-            # Without film and pictures of the page, which were a third of the work and are there
-            # when the test is repeated with `--tracing on`.
+            # Without its film, which is a quarter of the work and shows what the snapshots show.
             context.tracing.stop()
-            context.tracing.start(title=request.node.name, sources=True)
+            context.tracing.start(title=request.node.name, snapshots=True, sources=True)
         context.set_default_timeout(PATIENCE)
         if javascript:
             clock.govern(context)

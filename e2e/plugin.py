@@ -150,7 +150,7 @@ class Failures:
         config = terminalreporter.config
         asked = list(map(str, config.invocation_params.args))
         again = ["python", "-m", "pytest", *(["-p", "e2e.plugin"] if "e2e.plugin" in asked else [])]
-        again += ["--tracing", "on", *([] if config.option.markexpr else ["-m", ""])]
+        again += [] if config.option.markexpr else ["-m", ""]
         for test in self._failed:
             path, *name = test.split("::")
             there = os.path.relpath(config.rootpath / path, config.invocation_params.dir)

@@ -203,7 +203,7 @@ def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(
     assert (len(pictures), len(traces)) == (3, 3)  # The first failed before there was a page.
     for trace in traces:
         assert f"playwright show-trace {trace}" in said
-    again = f"python -m pytest -p e2e.plugin --tracing on {os.path.relpath(mine, ROOT)}::test_"
+    again = f"python -m pytest -p e2e.plugin {os.path.relpath(mine, ROOT)}::test_"
     assert f"\n{again}unknown_person" in said.replace("'", "")
 
 
