@@ -26,9 +26,12 @@ LIMITS = {
     "clients.time": Limit(4_000, 3_300),
     "agenda.times": Limit(4_000, 3_300),
     "new_appointment.person 409": Limit(4_000, 3_300),  # Once more, since one was taken.
-    # The session with the times to choose from, or with its day, and all that has happened.
+    # A session with the times to choose from, or with its day, and all that has happened.
     "appointments.show": Limit(2_000, 1_200),
-    "requests.show": Limit(2_000, 1_000),
+    "requests.show": Limit(2_000, 1_100),
+    # What the longest names of people and places come to; 700 with usual ones.
+    "new_appointment.person": Limit(2_000, 950),
+    "agenda.appointment": Limit(2_000, 950),
     # Long forms, each opened once in a while.
     "portal.register": Limit(2_000, 1_200),
     "account.show": Limit(2_000, 1_300),

@@ -269,7 +269,7 @@ def new_page(
     def open_one() -> Page:
         context = new_context(java_script_enabled=javascript, **SCREENS[screen])
         devices.append(context)
-        context.on("close", devices.remove)
+        context.on("close", lambda closed: devices.remove(closed))
         if tracing == "retain-on-failure":
             # Without its film, which is a quarter of the work and shows what the snapshots show.
             context.tracing.stop()
