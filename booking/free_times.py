@@ -297,7 +297,7 @@ class _Book:
         }
         known = [solver_room(room) for room in rooms.values()]
         # As far as those can be who leave for one who leaves, and so on.
-        hop = max(room.turnover_minutes for room in rooms.values()) + self._longest
+        hop = max((r.turnover_minutes for r in rooms.values()), default=0) + self._longest
         far = hop * (MOST_SWAPS + 1)
         for _, some in groupby(starts, lambda start: start // DAY):
             day = list(some)

@@ -28,6 +28,7 @@ def init_app(app: Flask) -> None:
         lambda one, many, n: say().catalogue.ngettext(one, many, n),
         newstyle=True,
     )
+    app.jinja_env.globals["_"] = app.jinja_env.globals["gettext"]  # Not by a function in between.
     app.jinja_env.filters["stop"] = stop
     app.context_processor(lambda: {"say": say(), "languages": LANGUAGES})
 
