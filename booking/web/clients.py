@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -46,7 +46,7 @@ from booking.web.agenda import appointment_page, staff_words, why_not
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import as_download, render, see_other
 from booking.web.new_appointment import VIDEO, places_for
-from booking.web.times import SENT, shown
+from booking.web.times import received, sent, shown
 from booking.web.urls import now
 
 bp = Blueprint("clients", __name__, url_prefix="/clientes")
@@ -186,7 +186,7 @@ class Draft:
             "servicio": self.service and self.service.key,
             "consultorio": VIDEO if self.video else self.location and self.location.key,
             "profesional": self.clinician and self.clinician.key,
-            "hora": self.starts_at and self.starts_at.strftime(SENT),
+            "hora": self.starts_at and sent(self.starts_at),
             "cambia": self.replaces and str(self.replaces.id),
         }
         return {name: value for name, value in found.items() if value}
@@ -240,7 +240,7 @@ def read_draft(the: Plan, client: Client) -> Draft:
 
 
 def _instant(text: str) -> datetime:
-    at = datetime.strptime(text, SENT).replace(tzinfo=UTC)
+    at = received(text)
     if abs(at - now()) > FARTHEST:
         raise ValueError(text)
     return at

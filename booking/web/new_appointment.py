@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -40,11 +40,12 @@ from booking.web.access import OWN_APPOINTMENT, OWN_PERSON, account, for_client,
 from booking.web.errors import problem
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
-from booking.web.times import SENT, shown
+from booking.web.times import received, sent, shown
 from booking.web.urls import now
 from solver import Group
 
 bp = Blueprint("new_appointment", __name__, url_prefix="/citas/nueva")
+bp.add_app_template_filter(sent)
 
 ANYBODY = "cualquiera"
 VIDEO = "video"
@@ -78,7 +79,7 @@ class Draft:
             "servicio": self.service and self.service.key,
             "consultorio": VIDEO if self.video else self.location and self.location.key,
             "profesional": ANYBODY if self.anybody else self.clinician and self.clinician.key,
-            "hora": self.starts_at and self.starts_at.strftime(SENT),
+            "hora": self.starts_at and sent(self.starts_at),
             "para": self.client and str(self.client.id),
             "cambia": self.replaces and str(self.replaces.id),
         }
@@ -137,7 +138,7 @@ def read_draft(the: Plan, who: Account) -> Draft:
 
 
 def _instant(text: str) -> datetime:
-    found = datetime.strptime(text, SENT).replace(tzinfo=UTC)
+    found = received(text)
     if not 2000 <= found.year < 2200:  # Nobody's agenda; arithmetic on it would overflow.
         raise ValueError(text)
     return found

@@ -1,6 +1,6 @@
 """A list of free times as pages show it: days, the parts of a day, and what each button says."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,21 @@ from flask_babel import gettext as _
 from booking.availability import DAYPARTS
 from booking.web.language import say
 
-SENT = "%Y-%m-%dT%H:%MZ"  # How an address or a form has a time.
+SENT = "%Y-%m-%dT%H:%MZ"
+
+
+def sent(moment: datetime) -> str:
+    """A time as an address or a form has it, in UTC."""
+    return moment.strftime(SENT)
+
+
+def received(text: str) -> datetime:
+    """The time that `sent` wrote.
+
+    Raises:
+        ValueError: it wrote no such text.
+    """
+    return datetime.strptime(text, SENT).replace(tzinfo=UTC)
 
 
 class Day(NamedTuple):
@@ -30,7 +44,7 @@ def shown(days: list[tuple[date, list[datetime]]], zone: ZoneInfo) -> list[Day]:
             speech.short_day(day),
             speech.ngettext("%(n)s horario", "%(n)s horarios", len(times)),
             [
-                (heading, [(time.strftime(SENT), speech.clock(time, zone)) for time in found])
+                (heading, [(sent(time), speech.clock(time, zone)) for time in found])
                 for part, heading in headings.items()
                 if (found := [time for time, minute in local if part.start <= minute < part.end])
             ],
