@@ -34,7 +34,7 @@ import waitress
 from hpack import Encoder
 
 from app import create_app
-from bench.budgets import AGAIN, WITH_SCRIPT, WITHOUT_SCRIPT, Cost, passed
+from bench.budgets import AGAIN, AGAIN_WITH_SCRIPT, WITH_SCRIPT, WITHOUT_SCRIPT, Cost, passed
 from booking import db, demo, practice_file, worker
 from booking.clock import SettableClock
 from booking.mailer import FolderMailer
@@ -172,8 +172,9 @@ class Phone:
             return
         self._shown = page.url
         manifests = re.findall(r'rel="manifest" href="([^"]+)"', page.text)
-        self._fetch([*scripts, *manifests], self.unawaited)
-        if self._fetch(["/sw.js"], self.unawaited):
+        first = self._fetch(scripts, self.unawaited)
+        self._fetch(manifests, self.unawaited)
+        if scripts and not first and self._fetch(["/sw.js"], self.unawaited):
             self._fetch(["/sin-conexion"], self.unawaited)
 
     def _fetch(self, files: list[str], row: Row) -> int:
@@ -309,14 +310,14 @@ def over(name: str, limit: Cost, rows: list[Row]) -> list[str]:
 def walk(base: str, link: Callable[[], str]) -> list[str]:
     """Book as each phone does, twice; print what it cost, and tell which budgets were passed."""
     report, faults = {}, []
-    for name, script, limit in (
-        ("without script", False, WITHOUT_SCRIPT),
-        ("with script", True, WITH_SCRIPT),
+    for name, script, limit, again in (
+        ("without script", False, WITHOUT_SCRIPT, AGAIN),
+        ("with script", True, WITH_SCRIPT, AGAIN_WITH_SCRIPT),
     ):
         phone = Phone(base, script)
         visits = {name: (book(phone, link(), shortcut=False), limit)}
         phone.connect()
-        visits[f"{name}, once more"] = (book(phone, f"{base}/citas", shortcut=True), AGAIN)
+        visits[f"{name}, once more"] = (book(phone, f"{base}/citas", shortcut=True), again)
         for visit, (rows, most) in visits.items():
             show(visit, rows)
             faults += over(visit, most, rows)

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.pages.appointments import AppointmentsPage
+from e2e.site import Site
 
 pytestmark = [
     pytest.mark.e2e,
@@ -11,6 +12,7 @@ pytestmark = [
 ]
 
 KEEP = "Guardar en este dispositivo la fecha y el lugar de mis citas"
+REGISTERED = "navigator.serviceWorker.getRegistrations().then(all => all.length)"
 READY = "navigator.serviceWorker.ready.then(() => true)"
 
 
@@ -36,6 +38,31 @@ def without_network(page: Page, path: str = "/citas") -> None:
     page.context.set_offline(True)
     page.goto(path)
     expect(page.get_by_role("heading", level=1)).to_have_text("No hay conexión")
+
+
+def test_the_worker_comes_with_the_second_page_and_not_with_the_first(
+    site: Site, scenario, new_context, javascript: bool
+) -> None:
+    """With the browser's own clock: on a set one, pages do not know what they brought along."""
+    scenario("confirmada")
+    context = new_context(java_script_enabled=javascript)
+    site.sign_in(context, site.scene.client.email)
+    page = context.new_page()
+    page.goto(f"{site.url}/citas", wait_until="networkidle")
+    assert page.evaluate(REGISTERED) == 0
+    page.reload()
+    page.wait_for_function(READY)
+
+
+def test_whoever_asks_to_keep_something_has_it_without_a_network_at_once(
+    scenario, as_client
+) -> None:
+    scenario("confirmada")
+    page = as_client()
+    page.get_by_label(KEEP).check()
+    page.wait_for_function(READY)
+    without_network(page)
+    expect(page.get_by_role("listitem")).to_have_count(1)
 
 
 def test_whoever_chose_so_reads_when_and_where_without_a_network(kept: Page) -> None:
@@ -72,7 +99,7 @@ def test_leaving_the_portal_takes_all_along(kept: Page) -> None:
     kept.get_by_role("button", name="Salir").click()
     expect(kept.get_by_role("heading", level=1)).to_have_text("Portal de clientes")
     assert kept.evaluate("caches.keys()") == []
-    assert kept.evaluate("navigator.serviceWorker.getRegistrations().then(all => all.length)") == 0
+    assert kept.evaluate(REGISTERED) == 0
 
 
 def test_whoever_is_sent_to_the_door_is_forgotten(kept: Page) -> None:

@@ -22,7 +22,10 @@
   })
 
   if (!("serviceWorker" in navigator && "caches" in window)) return
-  navigator.serviceWorker.register("/sw.js")
+  // Leaving the page cuts this off; the next one tries again.
+  const work = () => navigator.serviceWorker.register("/sw.js").catch(() => 0)
+  // A first visit has the network to itself: the worker comes once the script is here already.
+  if (!performance.getEntriesByName(document.currentScript.src)[0]?.transferSize) work()
 
   const keep = async () => (await caches.open("mine")).add(new Request(KEPT, {cache: "reload"}))
   const kept = async () => await caches.has("mine") && !!await (await caches.open("mine")).match(KEPT)
@@ -38,7 +41,7 @@
     box.onchange = async () => {
       box.disabled = true
       if (!box.checked) await caches.delete("mine")
-      else box.checked = await keep().then(() => true, () => false)
+      else box.checked = await keep().then(work).then(() => true, () => false)
       box.disabled = false
     }
   }
