@@ -147,15 +147,16 @@ class Phone:
     def open(self, url: str, sent: dict[str, str] | None = None) -> Page:
         """One step: the page, what it redirects to, and the files that it needs and has not."""
         row, self._row = self._row, Row("")
-        asked = {"HX-Request": "true", "HX-Target": "step", "HX-Current-URL": self._shown}
+        asked = dict.fromkeys(["HX-Request", "HX-Boosted"], "true")
+        asked |= {"HX-Target": "step", "HX-Current-URL": self._shown}
         extra = asked if self._shown else {}
         body = urlencode(sent) if sent is not None else None
         while True:
             status, location, text = self._ask(url, row, body, extra)
             row.trips += 1
+            url, body = urljoin(url, location), None
             if status not in (302, 303):
                 break
-            url, body = urljoin(url, location), None
         if status != 200:
             raise SystemExit(f"{url}: {status}")
         page = Page(url, text)
@@ -218,7 +219,9 @@ class Phone:
         row.wire += frames + RECORD_BYTES * -(-frames // RECORD)
         if answer.headers.get("Content-Encoding") == "br":
             data = brotli.decompress(data)
-        return answer.status, answer.headers.get("Location") or "", data.decode("utf-8", "replace")
+        # Where the page is, if not where it was asked for.
+        location = answer.headers.get("Location") or answer.headers.get("HX-Push-Url") or ""
+        return answer.status, location, data.decode("utf-8", "replace")
 
 
 def book(phone: Phone, url: str, *, shortcut: bool) -> list[Row]:

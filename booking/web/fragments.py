@@ -1,14 +1,19 @@
 """One URL, three answers: the page, the step alone, or one part of it. Alone speaks htmx."""
 
 import json
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from flask import Flask, Response, make_response, redirect, render_template
 from flask_login import current_user
 from htmx_flask import request as htmx_request
 
 from booking.availability import plan
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PAGE, FRAGMENT = "layouts/page.html", "layouts/fragment.html"
 
@@ -17,6 +22,43 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["layout"] = PAGE  # For templates that are rendered without `render`.
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.after_request(_answer_for_htmx)
+    app.wsgi_app = Onward(app.wsgi_app)  # type: ignore[method-assign]
+
+
+class Onward:
+    """Answers a link or a form that htmx sent with the page to which it leads.
+
+    Asked for by the phone itself, that page is another round trip. Browsers without scripts need
+    the redirect after a form, so that going back or anew does not send it again.
+    """
+
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        if "HTTP_HX_BOOSTED" not in environ:
+            return self._app(environ, start_response)
+        onward = dict(environ)
+        answer = Response.from_app(self._app, environ)
+        # A cookie is for the browser to keep, and to show from then on.
+        if answer.status_code not in (302, 303) or "Set-Cookie" in answer.headers:
+            return answer(environ, start_response)
+        answer.close()
+        address = answer.headers["Location"]
+        path, query = urlsplit(address)[2:4]
+        onward |= {
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+            "QUERY_STRING": query,
+            "CONTENT_LENGTH": "0",
+            "wsgi.input": BytesIO(),
+        }
+        page = Response.from_app(self._app, onward)
+        if page.status_code // 100 != 3:
+            page.headers.setdefault("HX-Push-Url", address)
+        return page(onward, start_response)
 
 
 def render(

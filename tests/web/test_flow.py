@@ -312,6 +312,43 @@ def test_a_refused_form_does_not_change_the_address(phone):
     assert answer.headers["HX-Push-Url"] == "false"
 
 
+BOOSTED = {"HX-Request": "true", "HX-Boosted": "true", "HX-Target": "step"}
+
+
+def test_htmx_gets_the_page_that_a_form_leads_to_and_its_address(phone, ana):
+    said = {"llave": key_of(phone.get(PERSON)), "persona": own_client(ana).id}
+    answer = phone.post(PERSON, data=said, headers=BOOSTED)
+    asked = Appointment.get()
+    assert answer.status_code == 200
+    assert answer.headers["HX-Push-Url"] == f"/citas/{asked.id}/enviada"
+    assert heading(answer) == "Solicitud enviada"
+    assert "<html" not in answer.text
+    again = phone.post(PERSON, data=said, headers=BOOSTED)
+    assert (again.headers["HX-Push-Url"], again.text) == (
+        answer.headers["HX-Push-Url"],
+        answer.text,
+    )
+    assert phone.post(PERSON, data=said).location == f"/citas/{asked.id}/enviada"
+
+
+def test_htmx_gets_the_step_that_is_missing_and_its_address(phone):
+    answer = phone.get("/citas/nueva/horario?servicio=individual", headers=BOOSTED)
+    assert answer.headers["HX-Push-Url"] == "/citas/nueva/consultorio?servicio=individual"
+    assert heading(answer) == "Elija la ubicación de su consultorio"
+
+
+def test_htmx_gets_the_door_where_a_session_ended(visitor):
+    answer = visitor().post(PERSON, data={"persona": "1"}, headers=BOOSTED)
+    assert answer.headers["HX-Push-Url"].startswith("/entrar?sig=/citas/nueva/persona")
+    assert answer.headers["HX-Retarget"] == "body"
+
+
+def test_what_gives_the_browser_a_cookie_sends_it_on_by_itself(visitor):
+    answer = visitor().post("/entrar", data={"correo": "ana@example.com"}, headers=BOOSTED)
+    assert (answer.status_code, answer.location) == (303, "/entrar/codigo")
+    assert answer.headers["Set-Cookie"]
+
+
 def test_a_draft_survives_signing_in(visitor):
     answer = visitor().get(PERSON)
     assert answer.status_code == 303
