@@ -184,6 +184,14 @@ def test_an_offer_whose_time_is_over_cannot_be_taken(phone, offered, clock):
     assert "ya no está disponible" in answer.text
 
 
+def test_the_way_is_shown_while_there_is_somewhere_to_go(phone, offered, confirmed):
+    way = "Ver mapa"
+    assert all(way in phone.get(f"/citas/{row.id}").text for row in (offered, confirmed))
+    press(phone, f"/citas/{offered.id}/ninguno")
+    press(phone, f"/citas/{confirmed.id}/cancelar")
+    assert not any(way in phone.get(f"/citas/{row.id}").text for row in (offered, confirmed))
+
+
 def test_declining_asks_once_and_keeps_the_wish(phone, offered):
     url = f"/citas/{offered.id}/ninguno"
     assert (
