@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from booking import db as database
-from booking import practice_file, worker
+from booking import invariants, practice_file, worker
 from booking.clock import Clock, SettableClock
 from booking.mailer import Mailer, MemoryMailer
 from booking.models import Access, Account, Appointment, Client, ClientKind, Relation
@@ -143,6 +143,13 @@ def db(books: Books, settings: Settings) -> Iterator[None]:
 
 
 @pytest.fixture
+def book_in_order(db: None) -> Iterator[None]:
+    """Whatever a test does, no invariant is broken at its end."""
+    yield
+    assert invariants.violations() == {}
+
+
+@pytest.fixture
 def clock() -> SettableClock:
     return SettableClock(NOW)
 
@@ -181,6 +188,7 @@ def portals() -> Portals:
 @pytest.fixture
 def app(
     books: Books,
+    db: None,
     settings: Settings,
     clock: SettableClock,
     mailer: MemoryMailer,
@@ -237,35 +245,35 @@ def add_minor(account: Account, name: str) -> Client:
 
 
 @pytest.fixture
-def ana(app: Flask) -> Account:
+def ana(db: None) -> Account:
     """A client whom the practice knows."""
     return make_account("Ana Ruiz Peña", "ana@example.com")
 
 
 @pytest.fixture
-def bruno(app: Flask) -> Account:
+def bruno(db: None) -> Account:
     """Another one, who has no business with what is Ana's."""
     return make_account("Bruno Díaz Muñoz", "bruno@example.com")
 
 
 @pytest.fixture
-def ines(app: Flask) -> Account:
+def ines(db: None) -> Account:
     """The clinician of most tests."""
     return Account.get(Account.email == "ines@alameda.example")
 
 
 @pytest.fixture
-def oscar(app: Flask) -> Account:
+def oscar(db: None) -> Account:
     """Another clinician."""
     return Account.get(Account.email == "oscar@alameda.example")
 
 
 @pytest.fixture
-def manager(app: Flask) -> Account:
+def manager(db: None) -> Account:
     return Account.get(Account.manager)
 
 
 @pytest.fixture
-def confirmed(app: Flask, ana: Account, ines: Account) -> Appointment:
+def confirmed(ana: Account, ines: Account) -> Appointment:
     """Ana's session with Inés on Thursday at ten."""
     return confirmed_session(ana, ines)

@@ -37,16 +37,6 @@ Days = list[tuple[date, list[datetime]]]
 
 
 @pytest.fixture
-def ana(db) -> Account:
-    return make_account("Ana Ruiz Peña", "ana@example.com")
-
-
-@pytest.fixture
-def bruno(db) -> Account:
-    return make_account("Bruno Díaz Muñoz", "bruno@example.com")
-
-
-@pytest.fixture
 def ines(db) -> Actor:
     return gateway.staff(Account.get(Account.email == "ines@alameda.example"))
 

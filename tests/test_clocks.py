@@ -1,12 +1,11 @@
 """A clock that jumps a day, an hour that comes twice or not at all, a day that few years have."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from booking import availability, gateway, invariants, links, outbox, planner, practice_file
+from booking import availability, gateway, links, outbox, planner, practice_file
 from booking.availability import Wish
 from booking.clock import SettableClock
 from booking.free_times import free_days
@@ -32,22 +31,14 @@ from booking.replanning import Allowed
 from booking.simulation.model import Model
 from booking.simulation.rules import Setup
 from tests.builders import NOW, THURSDAY_AT_TEN, at, own_client, request, wish
-from tests.conftest import PRACTICE, make_account
+from tests.conftest import PRACTICE
 
 DAY = timedelta(days=1)
 SECRET = "secret-" * 6
 JUMPS = pytest.mark.parametrize("jump", [-DAY, DAY], ids=["a day back", "a day on"])
 
 
-@pytest.fixture(autouse=True)
-def book_in_order(db) -> Iterator[None]:
-    yield
-    assert invariants.violations() == {}
-
-
-@pytest.fixture
-def ana(db) -> Account:
-    return make_account("Ana Ruiz Peña", "ana@example.com")
+pytestmark = pytest.mark.usefixtures("book_in_order")
 
 
 @pytest.fixture

@@ -73,21 +73,7 @@ SOON = NOW + timedelta(seconds=10)
 UNDO = timedelta(seconds=30)
 
 
-@pytest.fixture(autouse=True)
-def book_in_order(db) -> Iterator[None]:
-    """Whatever a test does, no invariant is broken at its end."""
-    yield
-    assert invariants.violations() == {}
-
-
-@pytest.fixture
-def ana(db) -> Account:
-    return make_account("Ana Ruiz Peña", "ana@example.com")
-
-
-@pytest.fixture
-def bruno(db) -> Account:
-    return make_account("Bruno Díaz Muñoz", "bruno@example.com")
+pytestmark = pytest.mark.usefixtures("book_in_order")
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 import solver
-from booking import availability, gateway, invariants, planner, replanning, solving
+from booking import availability, gateway, planner, replanning, solving
 from booking.clock import SettableClock
 from booking.gateway import Actor
 from booking.lifecycle import State
@@ -45,12 +44,7 @@ from tests.conftest import add_minor, make_account
 from tests.test_operations import accepted, fresh
 from tests.test_races import at_once
 
-
-@pytest.fixture(autouse=True)
-def book_in_order(db) -> Iterator[None]:
-    """Whatever a test does, no invariant is broken at its end."""
-    yield
-    assert invariants.violations() == {}
+pytestmark = pytest.mark.usefixtures("book_in_order")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,15 +61,7 @@ ROOT = Path(__file__).parents[1]
 Job = Callable[[], Any]
 
 
-@pytest.fixture(autouse=True)
-def book_in_order(db) -> Iterator[None]:
-    yield
-    assert invariants.violations() == {}
-
-
-@pytest.fixture
-def ana(db) -> Account:
-    return make_account("Ana Ruiz Peña", "ana@example.com")
+pytestmark = pytest.mark.usefixtures("book_in_order")
 
 
 @pytest.fixture

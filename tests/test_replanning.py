@@ -1,11 +1,10 @@
 """A session that the practice has to move, and everything that can become of it."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
-from booking import gateway, invariants
+from booking import gateway
 from booking.availability import NotFree, Rule
 from booking.gateway import Actor, ChangedMeanwhile, Key
 from booking.lifecycle import State
@@ -37,7 +36,6 @@ from booking.operations.replanning import AlreadyPlanned, Missing
 from booking.operations.requesting import OfferGone
 from booking.replanning import Allowed
 from tests.builders import NOW, THURSDAY_AT_TEN, at, request
-from tests.conftest import make_account
 from tests.test_operations import (
     accepted,
     after,
@@ -50,22 +48,7 @@ from tests.test_operations import (
     taken,
 )
 
-
-@pytest.fixture(autouse=True)
-def book_in_order(db) -> Iterator[None]:
-    """Whatever a test does, no invariant is broken at its end."""
-    yield
-    assert invariants.violations() == {}
-
-
-@pytest.fixture
-def ana(db) -> Account:
-    return make_account("Ana Ruiz Peña", "ana@example.com")
-
-
-@pytest.fixture
-def bruno(db) -> Account:
-    return make_account("Bruno Díaz Muñoz", "bruno@example.com")
+pytestmark = pytest.mark.usefixtures("book_in_order")
 
 
 @pytest.fixture

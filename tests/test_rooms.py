@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from booking import availability, gateway, invariants
+from booking import availability, gateway
 from booking.availability import NotFree, RoomSwap, Rule, Slot, plan
 from booking.free_times import free_days
 from booking.lifecycle import State
@@ -27,15 +27,7 @@ from tests.conftest import add_minor, make_account
 HALF_PAST_NINE, TEN = at(10, 9, 30), at(10, 10)  # A Wednesday: both clinicians are at Centro.
 
 
-@pytest.fixture(autouse=True)
-def book_in_order(db):
-    yield
-    assert invariants.violations() == {}
-
-
-@pytest.fixture
-def ana(db) -> Account:
-    return make_account("Ana Ruiz Peña", "ana@example.com")
+pytestmark = pytest.mark.usefixtures("book_in_order")
 
 
 @pytest.fixture
