@@ -77,6 +77,25 @@ def test_whoever_chose_so_reads_when_and_where_without_a_network(kept: Page) -> 
     AppointmentsPage(kept).expect_title("Citas")
 
 
+def test_what_was_cancelled_here_is_not_told_without_a_network(kept: Page) -> None:
+    kept.get_by_role("link", name="Cancelar sesión").click()
+    with kept.expect_response("**/citas/guardadas"):
+        kept.get_by_role("button", name="Sí, cancelar").click()
+    AppointmentsPage(kept).expect_status("Cancelada")
+    without_network(kept)
+    expect(kept.get_by_role("listitem")).to_have_count(0)
+
+
+def test_leaving_without_a_network_says_so_and_forgets(kept: Page) -> None:
+    kept.context.set_offline(True)
+    kept.get_by_role("button", name="Salir").click()
+    expect(kept.get_by_role("heading", level=1)).to_have_text("No hay conexión")
+    assert not kept.evaluate("caches.has('mine')")
+    kept.context.set_offline(False)
+    kept.get_by_role("link", name="Volver a intentar").click()
+    AppointmentsPage(kept).expect_title("Citas")
+
+
 def test_nothing_is_remembered_unasked(scenario, as_client) -> None:
     scenario("confirmada")
     page = as_client()

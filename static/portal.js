@@ -2,8 +2,9 @@
 (() => {
   const KEPT = "/citas/guardadas"
 
-  // A strict policy holds, no page stays in storage, and refusals are shown where they happened.
-  Object.assign(htmx.config, {historyCacheSize: 0, allowEval: false, includeIndicatorStyles: false,
+  // A strict policy holds, no page stays in storage, going back asks for the page as it is by now,
+  // and refusals are shown where they happened.
+  Object.assign(htmx.config, {historyCacheSize: 0, refreshOnHistoryMiss: true, allowEval: false, includeIndicatorStyles: false,
     responseHandling: [{code: "204", swap: false}, {code: "...", swap: true}]})
 
   // A tap without a network says so where it was tapped; nothing on the page is lost.
@@ -19,6 +20,11 @@
   // With a step comes a page, seen from its top: the foot is that page's, not what slid there.
   addEventListener("htmx:afterSwap", ({detail}) => {
     if (detail.target?.id == "step") document.querySelector("main").after(document.querySelector(".foot"))
+  })
+
+  // Changing the language there leads back to the step that is on the screen.
+  addEventListener("htmx:pushedIntoHistory", ({detail}) => {
+    document.querySelector(".foot [name=volver]").value = detail.path
   })
 
   if (!("serviceWorker" in navigator && "caches" in window)) return
@@ -46,5 +52,9 @@
     }
   }
   addEventListener("htmx:afterSettle", offer)
+  // What was just cancelled or confirmed here is not told otherwise without a network.
+  addEventListener("htmx:afterRequest", async ({detail}) => {
+    if (detail.requestConfig.verb == "post" && await kept()) await keep().catch(() => 0)
+  })
   offer()
 })()

@@ -18,29 +18,31 @@ addEventListener("fetch", event => {
   if (origin != location.origin) return
   if (request.method == "POST" && pathname == "/salir") event.waitUntil(leave())
   if (FILES.includes(pathname)) event.respondWith(caches.match(pathname).then(found => found || fetch(request)))
-  else if (request.mode == "navigate" && request.method == "GET") event.respondWith(visit(request))
+  else if (request.mode == "navigate") event.respondWith(visit(request))
 })
 
 // Whoever is sent to the door is not signed in any more.
 const visit = async request => {
   try {
     const answer = await fetch(request)
-    if (new URL(answer.url || request.url).pathname.startsWith("/entrar")) await leave()
+    if (answer.url && new URL(answer.url).pathname.startsWith("/entrar")) await leave()
     return answer
   } catch {
-    return offline()
+    return offline(request)
   }
 }
 
 const plain = text => text.replace(/[&<>"]/g, sign => `&#${sign.charCodeAt()};`)
 
-const offline = async () => {
+const offline = async request => {
   const shell = await caches.match(OFFLINE), page = await shell.text(), told = await caches.match(KEPT)
   const all = told ? await told.json() : [], next = all.filter(each => each.until > Date.now())
   if (all.length && !next.length) await leave()
   const items = next.map(each => `<li><p><strong>${plain(each.when)}</strong><br>${plain(each.place)}</p></li>`)
   const filled = items.length
     ? page.replace("<!--kept-->", items.join("")).replace(/(id="kept") hidden/, "$1") : page
+  // A form is not sent again by a link.
+  const retry = request.method == "GET" ? filled : filled.replace('href=""', 'href="/"')
   const headers = Object.fromEntries(["Content-Type", "Content-Security-Policy"].map(name => [name, shell.headers.get(name)]))
-  return new Response(filled, {status: 503, headers})
+  return new Response(retry, {status: 503, headers})
 }

@@ -69,7 +69,7 @@ def render(
     A part `slots` of `requests/deny.html` is `requests/_slots.html` with the root id `slots`.
     """
     context["practice"] = plan().practice
-    wanted = htmx_request.htmx.target if _is_htmx() else None
+    wanted = htmx_request.htmx.target if htmx_request.htmx else None
     if wanted in parts:
         folder = template.rpartition("/")[0]
         text = render_template(f"{folder}/_{wanted}.html", part=wanted, **context)
@@ -105,13 +105,9 @@ def _same_tab() -> bool:
     return not shown or shown.split("/")[1] == htmx_request.path.split("/")[1]
 
 
-def _is_htmx() -> bool:
-    return bool(htmx_request.htmx) and not htmx_request.htmx.history_restore_request
-
-
 def _answer_for_htmx(response: Response) -> Response:
     if response.mimetype == "text/html":
         response.vary.update(["HX-Request", "HX-Target", "Cookie"])
-        if _is_htmx() and response.status_code >= 400:
+        if htmx_request.htmx and response.status_code >= 400:
             response.headers["HX-Push-Url"] = "false"
     return response
