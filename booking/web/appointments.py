@@ -11,6 +11,7 @@ from werkzeug.datastructures import MultiDict
 from booking import gateway, policy
 from booking.availability import NotFree, plan
 from booking.calendar_file import Method, calendar_file
+from booking.language import stop
 from booking.lifecycle import State
 from booking.models import Appointment
 from booking.occupancy import SlotTaken
@@ -214,14 +215,16 @@ def choose(appointment_id: int) -> ResponseReturnValue:
             raise OfferGone
         take_offer(row.id, int(offer_id), account=account(), now=now(), key=key())
     except (OfferGone, NotFree, SlotTaken, gateway.NotYours):
-        return _page(
-            row.id,
-            status=409,
-            alert=_(
+        row = queries.appointment(account(), appointment_id)
+        if row.status is State.CONFIRMED:
+            when = say().short_moment(row.starts_at, queries.zone(row, account()))
+            alert = stop(_("Su cita ya quedó confirmada para el %(when)s.", when=when))
+        else:
+            alert = _(
                 "Ese horario ya no está disponible: terminó el plazo en que se lo guardábamos,"
                 " o el consultorio tuvo que retirarlo."
-            ),
-        )
+            )
+        return _page(row.id, status=409, alert=alert)
     return see_other(url_for("appointments.show", appointment_id=row.id))
 
 

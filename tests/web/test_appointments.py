@@ -169,6 +169,16 @@ def test_one_tap_on_an_offer_confirms_it_and_frees_the_others(phone, offered):
     assert OfferedSlot.get_by_id(first.id).state == OfferState.FREED
 
 
+def test_another_offer_in_a_second_tab_is_told_what_was_chosen_in_the_first(phone, offered):
+    one, other = OfferedSlot.select().order_by(OfferedSlot.rank)
+    press(phone, f"/citas/{offered.id}", f"/citas/{offered.id}/elegir", horario=one.id)
+    answer = phone.post(f"/citas/{offered.id}/elegir", data={"horario": other.id})
+    assert answer.status_code == 409
+    told = "Su cita ya quedó confirmada para el viernes, 5 de marzo, a las 10:00 a. m.<"
+    assert told in html.unescape(answer.text).replace("\N{NO-BREAK SPACE}", " ")
+    assert fresh(offered).starts_at == one.starts_at
+
+
 @pytest.mark.parametrize("offer", ["", "0", "999", "uno", "-1", "9" * 40, "²"])
 def test_an_offer_that_does_not_exist_changes_nothing(phone, offered, offer):
     answer = phone.post(f"/citas/{offered.id}/elegir", data={"horario": offer})
@@ -204,6 +214,15 @@ def test_declining_asks_once_and_keeps_the_wish(phone, offered):
     assert denied.status is State.DENIED
     assert denied.wish == {"text": "Solo por la tarde", "weekdays": [1, 3], "dayparts": ["evening"]}
     assert phone.get(url).status_code == 409
+
+
+def test_who_declined_reads_that_it_is_known(phone, ana, ines, offered):
+    known = "ya sabe que los horarios que le ofreció no le sirven"
+    press(phone, f"/citas/{offered.id}/ninguno", dia="4", parte="morning")
+    assert known in phone.get(f"/citas/{offered.id}").text
+    asked = request(ana, at(9, 12))
+    deny(asked.id, version=asked.version, actor=gateway.staff(ines), now=NOW)
+    assert known not in phone.get(f"/citas/{asked.id}").text
 
 
 def test_a_long_wish_is_refused_and_kept(phone, offered):
