@@ -86,6 +86,9 @@ def register() -> ResponseReturnValue:
 
 
 def _read_registration(form: Form) -> Registration:
+    """In the order of the page, in which what is wrong is listed."""
+    name = form.text("nombre", required=_("Escriba su nombre y apellidos."))
+    email, phone = form.email("correo"), form.phone("telefono")
     who = form.choice(
         "para",
         {"adulto": "", "menor": "menor"},
@@ -100,9 +103,9 @@ def _read_registration(form: Form) -> Registration:
     if not form.checked("acepto"):
         form.refuse("acepto", _("Para registrarse, acepte el uso de sus datos."))
     return Registration(
-        name=form.text("nombre", required=_("Escriba su nombre y apellidos.")),
-        email=form.email("correo"),
-        phone=form.phone("telefono"),
+        name=name,
+        email=email,
+        phone=phone,
         consented=form.checked("acepto"),
         minor_name=minor_name,
         minor_birth_date=born.isoformat() if born else "",

@@ -385,3 +385,11 @@ def test_the_guides_four_labels_stand_in_both_languages(visitor, ana, confirmed)
     listed = html.unescape(visitor(ana).get("/citas").text)
     assert 'Citas <small lang="en">Appointments</small>' in listed
     assert 'Cancelar sesión <small lang="en">Cancel Session</small>' in listed
+
+
+def test_what_is_wrong_is_listed_in_the_order_of_the_page_and_said_in_the_title(visitor):
+    answer = visitor().post("/registro", data={"correo": "nadie", "para": "menor"})
+    listed = re.findall(r'<li><a href="#(\w+)">', answer.text)
+    assert listed == ["nombre", "correo", "telefono", "nombre_menor", "nacimiento", "acepto"]
+    assert "<title>Error: Nuevo cliente" in answer.text
+    assert "<title>Nuevo cliente" in visitor().get("/registro").text
