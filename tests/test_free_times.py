@@ -2,6 +2,7 @@
 
 import random
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ import pytest
 
 from booking import availability, free_times, practice_file
 from booking.availability import Wish, instant, minutes, plan
-from booking.free_times import count_free, free_starts
+from booking.free_times import count_free, free_days, free_starts
 from booking.lifecycle import HOLDS_ITS_TIME, State
 from booking.models import (
     Appointment,
@@ -252,10 +253,30 @@ def test_the_list_and_the_rules_agree_on_two_weeks(db, seed):
     assert listed
 
 
+@pytest.mark.parametrize("seed", [*range(200, 203), *SEEDS[3:]])
+def test_the_days_of_all_pages_are_the_list(db, seed):
+    dice = random.Random(seed)
+    full_book(dice)
+    now, zone = a_now(dice), ZoneInfo(dice.choice(("America/Tijuana", "Europe/Madrid")))
+    today = now.astimezone(zone).date()
+    for search in wishes(dice):
+        pages, since = [], today
+        while since is not None:
+            days, since = free_days(search, since=since, zone=zone, now=now, most_days=3)
+            assert len(days) == 3 or since is None
+            pages += days
+        start = availability.wall(today, 0, zone)
+        listed = free_starts(search, since=start, until=now + 12 * WEEKS, now=now)
+        assert pages == [
+            (day, list(times))
+            for day, times in groupby(listed, lambda time: time.astimezone(zone).date())
+        ]
+
+
 # The comparison is worth something: each of these mistakes is seen in one of its books.
 MISTAKES = [
     (108, "sessions >= clinician.max_sessions_day", "sessions > clinician.max_sessions_day"),
-    (103, "        if crowded:\n", "        if False:\n"),
+    (103, "            if crowded:\n", "            if False:\n"),
     (100, 'f"{sessions} UNION ALL {offers}"', "sessions"),
 ]
 MORE_MISTAKES = [
@@ -265,7 +286,7 @@ MORE_MISTAKES = [
     (101, "f\"'{OfferState.HELD}'\"", "f\"'{OfferState.FREED}'\""),
     (104, "row[1] < end + rooms[row[6]]", "row[1] < end"),
     (105, "start < row[2] + rooms[row[6]]", "start < row[2]"),
-    (118, "                and row[7] != own\n", ""),
+    (118, "                    and row[7] != own\n", ""),
     (102, "first - self._longest)", "first)"),
     (106, "length - 1 + the.way(place, there)", "length - 1"),
     (107, "service.buffer_before + the.way(there, place)", "service.buffer_before"),
