@@ -111,6 +111,7 @@ class Plan:
     _blocks: dict[tuple[int, date], tuple[solver.Block, ...]] = field(default_factory=dict)
     _suited: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
     _beside: dict[tuple[int, int, str], tuple[str, ...]] = field(default_factory=dict)
+    _known: dict[int, dict[int, solver.Room]] = field(default_factory=dict)
     _offering: dict[tuple[int, int | None], list[Clinician]] = field(default_factory=dict)
     _starts: dict[tuple[int, int, int | None, str, int], tuple[int, ...]] = field(
         default_factory=dict
@@ -180,6 +181,16 @@ class Plan:
             rooms = self.rooms_for(service_id, location_id)
             self._beside[key] = tuple(other for other in rooms if other != room)
         return self._beside[key]
+
+    def rooms_at(self, location_id: int) -> dict[int, solver.Room]:
+        """All rooms of an office in the solver's terms, but for when they are open."""
+        if location_id not in self._known:
+            self._known[location_id] = {
+                room.id: solver_room(room)
+                for room in self.rooms.values()
+                if room.location_id == location_id
+            }
+        return self._known[location_id]
 
     def notice(self, clinician: Clinician) -> int:
         """The minimum notice in minutes; never so short that nobody could answer in time."""

@@ -99,6 +99,8 @@ class _Sqlite(APSWDatabase):
         with suppress(OSError):  # SQLite says better what is wrong with the place.
             private.file(self._path)  # What SQLite puts beside it is as private as the file is.
         connection = super()._connect()  # type: ignore[no-untyped-call]
+        # Otherwise SQLite plans a statement anew for each value that is bound to it.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         # apsw alone refuses the datetimes that peewee's migration log writes.
         connection.convert_binding = lambda _cursor, _number, value: str(value)
         return connection

@@ -9,11 +9,12 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
+from heapq import merge
 from itertools import chain, compress, groupby
 from operator import itemgetter, sub
 from zoneinfo import ZoneInfo
 
-from booking.availability import ONE_DAY, Plan, Wish, instant, minutes, plan, solver_room, wall
+from booking.availability import ONE_DAY, Plan, Wish, instant, minutes, plan, wall
 from booking.db import database
 from booking.lifecycle import HOLDS_ITS_TIME
 from booking.models import Clinician, Modality, OfferState
@@ -42,7 +43,7 @@ TAKEN = """
         a.room_pinned, a.client_id IN ({theirs})
     FROM {tables}
     WHERE {row}.state IN ({states}) AND {row}.starts_at BETWEEN {first} AND {last}
-        AND (+{row}.clinician_id IN ({clinicians}) OR +{row}.room_id IN ({rooms})
+        AND (+{row}.location_id IN ({offices}) OR +{row}.clinician_id IN ({clinicians})
             OR +a.client_id IN ({theirs}))
 """
 """The signs keep SQLite from an index that holds whatever a clinician ever did."""
@@ -73,16 +74,16 @@ def free_days(
     today = now.astimezone(zone).date()
     last = today + timedelta(days=_horizon(the, wish.clinician_ids) + 1)  # It is the office's days.
     day = max(since, today)
-    found: dict[date, list[datetime]] = {}
+    found: defaultdict[date, list[datetime]] = defaultdict(list)
     while day <= last:
         stop = min(_after_some_days(the, wish, day, most_days + SPARE), last + ONE_DAY)
         for start in _free_starts(the, wish, wall(day, 0, zone), wall(stop, 0, zone), now):
-            found.setdefault(start.astimezone(zone).date(), []).append(start)
-        if len(found) > most_days:
-            days = sorted(found)
-            return [(d, found[d]) for d in days[:most_days]], days[most_days]
+            on = start.astimezone(zone).date()
+            if len(found) == most_days and on not in found:
+                return list(found.items()), on
+            found[on].append(start)
         day = stop
-    return [(d, found[d]) for d in sorted(found)], None
+    return list(found.items()), None
 
 
 def _horizon(the: Plan, clinician_ids: Iterable[int]) -> int:
@@ -101,15 +102,14 @@ def _after_some_days(the: Plan, wish: Wish, day: date, count: int) -> date:
 
 def free_starts(wish: Wish, *, since: datetime, until: datetime, now: datetime) -> list[datetime]:
     """Every free time between two instants; three queries, whatever the span."""
-    return _free_starts(plan(), wish, since, until, now)
+    return list(_free_starts(plan(), wish, since, until, now))
 
 
 def _free_starts(
     the: Plan, wish: Wish, since: datetime, until: datetime, now: datetime
-) -> list[datetime]:
+) -> Iterator[datetime]:
     span = minutes(since), minutes(until)
-    book = _Book(the, [wish], span, now)
-    return [instant(start) for start in sorted(book.free(wish, span))]
+    return map(instant, _Book(the, [wish], span, now).free(wish, span))
 
 
 def count_free(searches: list[tuple[Wish, date]], *, zone: ZoneInfo, now: datetime) -> list[int]:
@@ -124,7 +124,7 @@ def count_free(searches: list[tuple[Wish, date]], *, zone: ZoneInfo, now: dateti
     whole = minutes(now), minutes(until)
     book = _Book(the, wishes, whole, now)
     return [
-        len(book.free(wish, (max(whole[0], minutes(wall(day, 0, zone))), whole[1])))
+        sum(1 for _ in book.free(wish, (max(whole[0], minutes(wall(day, 0, zone))), whole[1])))
         for wish, day in searches
     ]
 
@@ -167,7 +167,7 @@ class _Book:
             "first": first,
             "last": last,
             "clinicians": _listed(c for wish in wishes for c in wish.clinician_ids),
-            "rooms": _listed(r.id for r in self._the.rooms.values() if r.location_id in offices),
+            "offices": _listed(offices),
             "theirs": THEIRS.format(people=_listed(persons)) if persons else "0",
         }
         sessions, offers = (TAKEN.format(**span, **kind) for kind in (SESSIONS, OFFERS))
@@ -197,18 +197,20 @@ class _Book:
                     if video or (place is not None and wish.location_id in (None, place)):
                         yield clinician, place
 
-    def free(self, wish: Wish, span: Range) -> set[int]:
-        """The starts within a span at which the wish can be had."""
+    def free(self, wish: Wish, span: Range) -> Iterator[int]:
+        """The starts within a span at which the wish can be had, in order.
+
+        Rooms are looked for when a day's first start is asked for.
+        """
         found: defaultdict[int | None, set[int]] = defaultdict(set)
         for clinician, place in self._places(wish):
             known = found[None if wish.modality is Modality.VIDEO else place]
             known.update(self._between_sessions(wish, clinician, place, span, known))
-        return found[None] | {
-            start
+        in_order = (
+            sorted(starts) if place is None else self._with_room(wish, place, sorted(starts))
             for place, starts in found.items()
-            if place is not None
-            for start in self._with_room(wish, place, sorted(starts))
-        }
+        )
+        return (start for start, _ in groupby(merge(*in_order)))
 
     def _between_sessions(
         self, wish: Wish, clinician: Clinician, place: int | None, span: Range, known: set[int]
@@ -259,54 +261,51 @@ class _Book:
         return self._home if place is None else self._zones[place]
 
     def _with_room(self, wish: Wish, place: int, starts: list[int]) -> Iterator[int]:
-        """Those at which a room that suits is free, or can be made free."""
+        """Those at which a room that suits is free, or can be made free, day by day."""
         length = self._the.services[wish.service_id].minutes
         suited = map(int, self._the.rooms_for(wish.service_id, place))
         rooms = {room: self._the.rooms[room].turnover_minutes for room in suited}
         closed = [(room, *stretch) for room in rooms for stretch in self._closed_rooms[room]]
         own, pause = wish.chain, max(rooms.values(), default=0)
-        crowded = []
-        for start in starts:
-            end = start + length
-            taken = {
-                row[6]
-                for row in self._near(start - pause, end + pause)
-                if row[6] in rooms
-                and row[1] < end + rooms[row[6]]
-                and start < row[2] + rooms[row[6]]
-                and row[7] != own
-            }
-            taken.update(room for room, a, b in closed if a < end and start < b)
-            if len(taken) < len(rooms):
-                yield start
-            else:
-                crowded.append(start)
-        if crowded:
-            yield from self._with_swaps(wish, place, crowded)
+        for _, day in groupby(starts, lambda start: start // DAY):
+            free: list[int] = []
+            crowded: list[int] = []
+            for start in day:
+                end = start + length
+                taken = {
+                    row[6]
+                    for row in self._near(start - pause, end + pause)
+                    if row[6] in rooms
+                    and row[1] < end + rooms[row[6]]
+                    and start < row[2] + rooms[row[6]]
+                    and row[7] != own
+                }
+                taken.update(room for room, a, b in closed if a < end and start < b)
+                (free if len(taken) < len(rooms) else crowded).append(start)
+            if crowded:
+                free += self._with_swaps(wish, place, crowded)
+            yield from sorted(free)
 
-    def _with_swaps(self, wish: Wish, place: int, starts: list[int]) -> Iterator[int]:
-        """Those for which others can go to other rooms, searched for day by day."""
+    def _with_swaps(self, wish: Wish, place: int, day: list[int]) -> Iterator[int]:
+        """Those of a day for which others can go to other rooms."""
         length = self._the.services[wish.service_id].minutes
         suited = sorted(self._the.rooms_for(wish.service_id, place))
-        rooms = {room.id: room for room in self._the.rooms.values() if room.location_id == place}
+        rooms = self._the.rooms_at(place)
         open_ = {
-            str(room.id): [*gaps(sorted(self._closed_rooms[room.id]), self._span)]
-            if room.active
+            str(id_): [*gaps(sorted(self._closed_rooms[id_]), self._span)]
+            if self._the.rooms[id_].active
             else []
-            for room in rooms.values()
+            for id_ in rooms
         }
-        known = [solver_room(room) for room in rooms.values()]
         # As far as those can be who leave for one who leaves, and so on.
-        hop = max((r.turnover_minutes for r in rooms.values()), default=0) + self._longest
+        hop = max((room.turnover for room in rooms.values()), default=0) + self._longest
         far = hop * (MOST_SWAPS + 1)
-        for _, some in groupby(starts, lambda start: start // DAY):
-            day = list(some)
-            near = [r for r in self._near(day[0] - far, day[-1] + length + far) if r[6] in rooms]
-            office = Office(known, map(self._sitting, near), open_)
-            own = frozenset(_ref(row) for row in near if row[7] == wish.chain)
-            for start in day:
-                if office.make_room(start, start + length, suited, own) is not None:
-                    yield start
+        near = [r for r in self._near(day[0] - far, day[-1] + length + far) if r[6] in rooms]
+        office = Office([*rooms.values()], map(self._sitting, near), open_)
+        own = frozenset(_ref(row) for row in near if row[7] == wish.chain)
+        for start in day:
+            if office.make_room(start, start + length, suited, own) is not None:
+                yield start
 
     def _sitting(self, row: Row) -> Sitting:
         """Whoever may be on the way already stays where they are."""
@@ -332,6 +331,6 @@ def _ref(row: Row) -> str:
     return f"{row[7]}:{row[6]}:{row[1]}"
 
 
-def _listed(numbers: Iterable[int]) -> str:
+def _listed(numbers: Iterable[int | None]) -> str:
     """For SQL's `IN`, which PostgreSQL does not know of nothing; 0 is no row's."""
-    return ", ".join(map(str, {0, *numbers}))
+    return ", ".join(map(str, {*numbers})) or "0"

@@ -73,6 +73,7 @@ class Office:
         self._full: dict[frozenset[str], list[int]] = {}
         self._ways: dict[tuple[str, frozenset[str]], tuple[Way, ...]] = {}
         self._fewest: dict[tuple[str, frozenset[str]], int] = {}
+        self._instead: dict[tuple[str, int, int], list[Sitting] | None] = {}
 
     def make_room(
         self, start: int, end: int, rooms: Sequence[str], ignore_refs: frozenset[str]
@@ -126,18 +127,31 @@ class Office:
 
     def _ways_of(self, stay: Stay, ignore_refs: frozenset[str]) -> Iterator[Way]:
         for room in stay.rooms:
-            if not self._is_open(room, stay):
+            rows = self._in_the_way(room, stay, ignore_refs)
+            if rows is None:
                 continue
-            rows = [
-                row
-                for row in self._between(room, stay.start, stay.end, self._rooms[room].turnover)
-                if stay.ref is not None or row.ref not in ignore_refs
-            ]
             for row in rows:
                 if not row.other_rooms or row.ref in ignore_refs:
                     break
             else:
                 yield Way(room, tuple(rows))
+
+    def _in_the_way(
+        self, room: str, stay: Stay, ignore_refs: frozenset[str]
+    ) -> list[Sitting] | None:
+        """Whom a session would find in the room; None: the room is closed."""
+        if stay.ref is None:
+            rows = self._found(room, stay)
+            return rows and [row for row in rows if row.ref not in ignore_refs]
+        key = room, stay.start, stay.end  # Most sessions begin and end together with others.
+        if key not in self._instead:
+            self._instead[key] = self._found(room, stay)
+        return self._instead[key]
+
+    def _found(self, room: str, stay: Stay) -> list[Sitting] | None:
+        if not self._is_open(room, stay):
+            return None
+        return self._between(room, stay.start, stay.end, self._rooms[room].turnover)
 
     def _is_open(self, room: str, stay: Stay) -> bool:
         ranges = self._open[room]

@@ -1,5 +1,6 @@
 """Queries are written faster than peewee writes them, some of them once, and mean the same."""
 
+import apsw
 import pytest
 from peewee import JOIN, Context, ModelSelect, Value, fn
 
@@ -76,3 +77,26 @@ def test_a_prepared_query_answers_for_each_value_what_the_query_does(db):
             asked = rows(list(_of(account, relation)))
             assert rows(prepared_of(account.id, relation)) == asked
             assert bool(asked) == (account is not nobody and relation is Relation.SELF)
+
+
+def test_a_statement_is_planned_once_whatever_is_bound_to_it(db, settings):
+    """SQLite would rather plan it for each value, which takes longer than the answer."""
+    if settings.on_postgresql:
+        pytest.skip("it is SQLite's")
+    planned = []
+
+    def asked(*what: object) -> int:
+        """SQLite asks whether a statement may do what it does each time that it plans it."""
+        planned.append(what)
+        return apsw.SQLITE_OK
+
+    connection = database.connection()
+    connection.authorizer = asked
+    try:
+        prepared_of(0, Relation.SELF.value)
+        assert planned
+        planned.clear()
+        prepared_of(1, Relation.SELF.value)
+    finally:
+        connection.authorizer = None
+    assert planned == []

@@ -180,7 +180,7 @@ class Draft:
     def location_id(self) -> int | None:
         return self.location.id if self.location else None
 
-    def query(self) -> dict[str, str]:
+    def query(self) -> dict[str, Any]:
         """The draft as query arguments."""
         found = {
             "servicio": self.service and self.service.key,
@@ -193,12 +193,7 @@ class Draft:
 
     def url(self, step: str, **changes: object) -> str:
         """The address of a step with some choices made or, with None, unmade."""
-        query: dict[str, Any] = self.query() | {"client_id": str(self.client.id)}
-        for name, value in changes.items():
-            query.pop(name, None)
-            if value is not None:
-                query[name] = str(value)
-        return url_for(f"clients.{step}", **query)
+        return url_for(f"clients.{step}", client_id=self.client.id, **(self.query() | changes))
 
     @property
     def wish(self) -> Wish:

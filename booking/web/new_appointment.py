@@ -87,12 +87,7 @@ class Draft:
 
     def url(self, step: str, **changes: object) -> str:
         """The address of a step with some choices made or, with None, unmade."""
-        query = self.query()
-        for name, value in changes.items():
-            query.pop(name, None)
-            if value is not None:
-                query[name] = str(value)
-        return url_for(f"new_appointment.{step}", **query)
+        return url_for(f"new_appointment.{step}", **(self.query() | changes))
 
 
 def read_draft(the: Plan, who: Account) -> Draft:
@@ -396,7 +391,8 @@ def _why_taken(rules: tuple[Rule, ...], starts_at: datetime) -> str:
 def _slot_page(draft: Draft, *, status: int = 200, alert: str = "") -> Response:
     the = plan()
     zone = queries.zone_at(draft.location_id, account())
-    since = argument("desde", date.fromisoformat) or now().astimezone(zone).date()
+    asked = argument("desde", date.fromisoformat)
+    since = asked or now().astimezone(zone).date()
     days, later = free_times.free_days(wish_of(the, draft), since=since, zone=zone, now=now())
     return render(
         "new_appointment/slot.html",
@@ -408,7 +404,7 @@ def _slot_page(draft: Draft, *, status: int = 200, alert: str = "") -> Response:
         days=shown(days, zone),
         first=days[0][1][0] if days else None,
         later=later,
-        since=argument("desde", date.fromisoformat),
+        since=asked,
         elsewhere=[] if days else _elsewhere(the, draft, since, zone),
         **_only(the, draft),
     )
