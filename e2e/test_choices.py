@@ -38,10 +38,12 @@ def test_where_there_is_one_choice_it_is_made_and_shown(scenario: Load, as_clien
     flow = NewAppointmentPage(as_client())
     AppointmentsPage(flow.page).start_request(first_step="Elija la fecha y hora que desee")
     flow.expect_chosen(
-        "Sesión individual",
+        "Sesión individual · 50 minutos (única opción)",
         "Consultorio Ceiba (única opción)",
         "Inés Peña Ordóñez (única opción)",
     )
+    flow.page.get_by_role("main").get_by_role("link", name="Citas", exact=True).click()
+    AppointmentsPage(flow.page).start_request(first_step="Elija la fecha y hora que desee")
     moment = flow.choose_first_free()
     assert "martes, 2 de marzo" in moment
     flow.expect_step("¿Para quién es la cita?")

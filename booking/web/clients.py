@@ -46,7 +46,7 @@ from booking.web.agenda import appointment_page, staff_words, why_not
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import as_download, render, see_other
 from booking.web.new_appointment import VIDEO, places_for
-from booking.web.times import received, sent, shown
+from booking.web.times import own_time, received, sent, shown, without
 from booking.web.urls import now
 
 bp = Blueprint("clients", __name__, url_prefix="/clientes")
@@ -375,6 +375,7 @@ def _time_page(draft: Draft, form: Form, *, status: int = 200, alert: str = "") 
     since = argument("desde", date.fromisoformat) or today
     since = since if abs(since - today) <= FARTHEST else today
     days, later = free_times.free_days(draft.wish, since=since, zone=zone, now=now())
+    days = without(days, own_time(draft.replaces, draft.location_id, draft.clinician))
     return render(
         "clients/time.html",
         status=status,

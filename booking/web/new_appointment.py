@@ -40,7 +40,7 @@ from booking.web.access import OWN_APPOINTMENT, OWN_PERSON, account, for_client,
 from booking.web.errors import problem
 from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
-from booking.web.times import received, sent, shown
+from booking.web.times import own_time, received, sent, shown, without
 from booking.web.urls import now
 from solver import Group
 
@@ -352,13 +352,22 @@ def clinician(draft: Draft) -> ResponseReturnValue:
 
 
 def _only(the: Plan, draft: Draft) -> dict[str, Any]:
-    """Which of the choices made were the only ones."""
+    """Which of the choices made were the only ones, and where the last that was not is made."""
     if draft.service is None:
         return {}
+    online = [service for service in the.services.values() if service.active and service.online]
+    only_service = len(online) == 1 or draft.replaces is not None
+    only_place = len(places_for(the, draft.service)) == 1
+    back = (url_for("appointments.index"), _("Citas"))
+    if not only_service:
+        back = (draft.url("service", hora=None), _("Servicio"))
     return {
-        "only_place": len(places_for(the, draft.service)) == 1,
+        "only_service": only_service,
+        "only_place": only_place,
         "only_clinician": draft.placed
         and len(the.offered_at(draft.service, draft.location_id)) == 1,
+        "before_place": back,
+        "after_place": back if only_place else (draft.url("location", hora=None), _("Lugar")),
     }
 
 
@@ -376,6 +385,8 @@ def slot(draft: Draft) -> ResponseReturnValue:
 def why_not(draft: Draft) -> str | None:
     """What speaks against the chosen time, in words; None when it can be had."""
     assert draft.starts_at is not None
+    if draft.starts_at == own_time(draft.replaces, draft.location_id, draft.clinician):
+        return _("Es la hora que ya tiene.")
     try:
         availability.slot(wish_of(plan(), draft), draft.starts_at, now=now())
     except NotFree as taken:
@@ -394,6 +405,7 @@ def _slot_page(draft: Draft, *, status: int = 200, alert: str = "") -> Response:
     asked = argument("desde", date.fromisoformat)
     since = asked or now().astimezone(zone).date()
     days, later = free_times.free_days(wish_of(the, draft), since=since, zone=zone, now=now())
+    days = without(days, own_time(draft.replaces, draft.location_id, draft.clinician))
     return render(
         "new_appointment/slot.html",
         status=status,

@@ -5,9 +5,11 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from booking.availability import DAYPARTS
+from booking.models import Appointment, Clinician
 from booking.web.language import say
 
 SENT = "%Y-%m-%dT%H:%MZ"
+Days = list[tuple[date, list[datetime]]]
 
 
 def sent(moment: datetime) -> str:
@@ -24,6 +26,22 @@ def received(text: str) -> datetime:
     return datetime.strptime(text, SENT).replace(tzinfo=UTC)
 
 
+def own_time(
+    old: Appointment | None, location_id: int | None, clinician: Clinician | None
+) -> datetime | None:
+    """When an appointment that is moved is, if it stays where it was and with whom."""
+    if old is None or clinician is None:
+        return None
+    stays = (old.location_id, old.clinician_id) == (location_id, clinician.id)
+    return old.starts_at if stays else None
+
+
+def without(days: Days, moment: datetime | None) -> Days:
+    """The days of a list but for one time, and but for a day that has no other."""
+    left = ((day, [time for time in times if time != moment]) for day, times in days)
+    return [(day, times) for day, times in left if times]
+
+
 class Day(NamedTuple):
     """A day of a list, all in words; a time is what its button sends and what it says."""
 
@@ -32,7 +50,7 @@ class Day(NamedTuple):
     parts: list[tuple[str, list[tuple[str, str]]]]
 
 
-def shown(days: list[tuple[date, list[datetime]]], zone: ZoneInfo) -> list[Day]:
+def shown(days: Days, zone: ZoneInfo) -> list[Day]:
     """The days of a list by a clock of `zone`, under «Por la mañana» and so on."""
     speech = say()
     words = (

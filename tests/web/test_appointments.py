@@ -17,6 +17,7 @@ from tests.builders import NOW, at, confirmed_session, request
 from tests.conftest import make_account
 from tests.web.test_flow import heading, key_of
 
+OWN = "2027-03-04T16:00Z"
 TUESDAY = "&hora=2027-03-09T16:00Z"
 ACTIONS = ("", "/enviada", "/cita.ics", "/cancelar", "/reprogramar", "/ninguno")
 
@@ -137,6 +138,19 @@ def test_rescheduling_keeps_the_old_until_the_new_is_confirmed(phone, ana, ines,
     accept(wanted.id, version=1, actor=gateway.staff(ines), now=at(1, 10))
     assert fresh(confirmed).status is State.MOVED
     assert cards(phone.get("/citas")) == ["Confirmada"]
+
+
+def test_rescheduling_does_not_offer_the_time_that_there_is(phone, ines, visitor, confirmed):
+    page = phone.get(f"/citas/{confirmed.id}/reprogramar", follow_redirects=True)
+    assert OWN not in page.text
+    assert "2027-03-04T16:15Z" in page.text
+    elsewhere = page.request.full_path.replace("consultorio=centro", "consultorio=video")
+    assert OWN in phone.get(elsewhere).text
+    chosen = f"{page.request.full_path}&hora={OWN}"
+    assert "Es la hora que ya tiene. Elija otra hora." in phone.get(chosen).text
+    page = visitor(ines).get(f"/agenda/citas/{confirmed.id}/mover", follow_redirects=True)
+    assert OWN not in page.text
+    assert "2027-03-04T16:15Z" in page.text
 
 
 def test_a_first_visit_is_moved_online_by_a_client_who_is_known_by_then(visitor, clock, ines):
