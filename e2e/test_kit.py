@@ -165,6 +165,19 @@ def pytest_says(site: Site, *arguments: str) -> tuple[int, str]:
 
 
 FAILING = """
+import pytest
+
+@pytest.fixture
+def tidied():
+    yield
+    assert False, "what I prepared is still there"
+
+@pytest.fixture
+def left_on_the_list(page):
+    page.goto("/")
+    yield
+    assert False, "what I looked for is not here"
+
 def test_unknown_scenario(scenario):
     scenario("pendientes")
 
@@ -178,6 +191,12 @@ def test_a_page_that_complains(page):
     page.evaluate("console.error('a defect of ours')")
 
 def test_a_page_in_order(page):
+    page.goto("/")
+
+def test_whose_fixture_fails_before_the_page_goes(left_on_the_list):
+    pass
+
+def test_whose_fixture_fails_after_the_page(tidied, page):
     page.goto("/")
 """
 
@@ -200,11 +219,12 @@ def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(
     assert "Traceback" not in said
     assert "raise " not in said
     pictures, traces = sorted(kept.rglob("*.png")), sorted(kept.rglob("trace.zip"))
-    assert (len(pictures), len(traces)) == (3, 3)  # The first failed before there was a page.
+    assert (len(pictures), len(traces)) == (5, 5)  # The first failed before there was a page.
     for trace in traces:
         assert f"playwright show-trace {trace}" in said
     again = f"python -m pytest -p e2e.plugin {os.path.relpath(mine, ROOT)}::test_"
-    assert f"\n{again}unknown_person" in said.replace("'", "")
+    for name in ("unknown_person", "whose_fixture_fails_before", "whose_fixture_fails_after"):
+        assert f"\n{again}{name}" in said.replace("'", "")
 
 
 NOBODY = ["--base-url", "http://127.0.0.1:9"]
