@@ -70,7 +70,7 @@ def passed(name: str, most: int, figure: int, parts: list[tuple[str, int]]) -> s
     if figure <= most:
         return ""
     largest = ", ".join(f"{part} {weight:,}" for part, weight in parts[:3])
-    return f"{name}: {figure:,}, more than {most:,}; heaviest: {largest}"
+    return f"{name}: {figure:,}, más de {most:,}; lo que más pesa: {largest}"
 
 
 def judge(name: str, most: int, figure: int, text: str) -> str:

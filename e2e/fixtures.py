@@ -36,7 +36,7 @@ BROKEN = ("htmx:sendError",)  # On a network that breaks, that is no defect.
 FOCUS = """addEventListener("htmx:afterSettle", ({target}) => {
   const place = target.querySelector("[autofocus]")
   if (place && place != document.activeElement)
-    console.error(`the focus is not on «${place.innerText}» at ${location.pathname}`)
+    console.error(`el foco no está en «${place.innerText}», en ${location.pathname}`)
 })"""
 expect.set_options(timeout=PATIENCE)
 
@@ -301,7 +301,7 @@ def listen(page: Page, complaints: Complaints, portal: str) -> None:
 
     def watch(asked: Request) -> None:
         if not asked.url.startswith((f"{portal}/", "data:", "blob:", "about:")):
-            complaints.append(f"asks elsewhere: {asked.url}")
+            complaints.append(f"pide algo a otro sitio: {asked.url}")
 
     page.on("console", note)
     page.on("request", watch)

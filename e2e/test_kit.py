@@ -73,9 +73,9 @@ def test_a_mail_is_taken_apart(scenario: Callable[[str], Scene], mailbox: Mailbo
     assert mail.html.startswith("<!doctype html>")
     assert mail.ics.startswith("BEGIN:VCALENDAR")
     assert mail.link in mail.links
-    with pytest.raises(AssertionError, match="has no code"):
+    with pytest.raises(AssertionError, match="no trae código"):
         mail.code  # noqa: B018
-    with pytest.raises(AssertionError, match=r"no mail to .* about «Felicidades», but \[\("):
+    with pytest.raises(AssertionError, match=r"nada para .* con «Felicidades», sino \[\("):
         mailbox.latest(maria.email, "Felicidades")
 
 
