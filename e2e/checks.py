@@ -93,8 +93,8 @@ def on_screen(page: Page) -> list[str]:
 def too_heavy(shown: Shown) -> str:
     """Which budget a page or a fragment passes as it leaves for the phone; nothing if none."""
     page, fragment = limit(shown.endpoint, shown.status)
-    what, most = ("página", page) if shown.whole else ("fragmento", fragment)
-    return judge(what, most, compressed(shown.html), shown.html)
+    what, most = ("de la página", page) if shown.whole else ("del fragmento", fragment)
+    return judge(f"bytes {what}", most, compressed(shown.html), shown.html)
 
 
 def _accessibility(page: Page) -> Iterator[str]:

@@ -20,7 +20,7 @@ IN_TEXT = {
     "un script al que la página espera": ("<title>", "<script src='/a.js'></script><title>"),
     "inglés en una página en español: «Send the request»": ("<h1>", "<p>Send the request</p><h1>"),
     "inglés en una página en español: «Close»": ("<h1>", "<p aria-label='Close'>×</p><h1>"),
-    "página: ": ("<h1>", f"<p>{''.join(f'{n**9}' for n in range(500))}</p><h1>"),
+    "bytes de la página: ": ("<h1>", f"<p>{''.join(f'{n**9}' for n in range(500))}</p><h1>"),
 }  # fmt: skip
 ON_SCREEN = {
     "image-alt": ("<h1>", "<img src='/a.png'><h1>"),

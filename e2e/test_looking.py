@@ -99,5 +99,5 @@ def test_a_page_is_of_the_same_parts_whatever_it_says() -> None:
 def test_pages_and_fragments_have_a_budget_each() -> None:
     many = "".join(f"<p>{n**9:x}</p>" for n in range(140))  # Between 800 and 2,000 bytes.
     assert too_heavy(replace(PAGE, html=f"<!doctype html>{many}")) == ""
-    assert too_heavy(replace(PAGE, html=many)).startswith("fragmento: ")
+    assert too_heavy(replace(PAGE, html=many)).startswith("bytes del fragmento: ")
     assert too_heavy(replace(PAGE, html=many, endpoint="agenda.week")) == ""
