@@ -157,11 +157,13 @@ def python_says(*arguments: str, **environ: str) -> tuple[int, str]:
     return told.returncode, told.stdout + told.stderr
 
 
-def pytest_says(site: Site, *arguments: str) -> tuple[int, str]:
-    """Run tests against a portal that somebody else started: that of this process."""
-    return python_says(
-        "-m", "pytest", *USUAL, "--base-url", site.url, *arguments, APP_QA_KEY=site.key
-    )
+def pytest_says(site: Site, kept: Path, *arguments: str) -> tuple[int, str]:
+    """Run tests against a portal that somebody else started: that of this process.
+
+    What they keep goes elsewhere, since Playwright first deletes what is there from other tests.
+    """
+    usual = (*USUAL, "--base-url", site.url, "--output", str(kept))
+    return python_says("-m", "pytest", *usual, *arguments, APP_QA_KEY=site.key)
 
 
 FAILING = """
@@ -207,9 +209,7 @@ def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(
     mine, kept = tmp_path / "test_mine.py", tmp_path / "kept"
     mine.write_text(FAILING)
     code, said = pytest_says(
-        site,
-        *("-p", "e2e.plugin", "--strict-markers", "--javascript", "off"),
-        *("--output", str(kept), str(mine)),
+        site, kept, "-p", "e2e.plugin", "--strict-markers", "--javascript", "off", str(mine)
     )
     assert code == 1, said
     assert said.count("\nNo hay ningún escenario «pendientes». Los que hay: vacio, ") == 1
@@ -269,9 +269,11 @@ def test_what_cannot_work_is_said_in_one_sentence_before_anything_starts() -> No
     assert not lines
 
 
-def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(site: Site) -> None:
-    journey = "test_too_late_to_cancel_means_a_telephone_call"
-    code, said = pytest_says(site, "--javascript", "off", "-k", journey, "e2e/test_guide.py")
+def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(
+    site: Site, tmp_path: Path
+) -> None:
+    journey = ("--javascript", "off", "-k", "test_too_late_to_cancel_means", "e2e/test_guide.py")
+    code, said = pytest_says(site, tmp_path, *journey)
     assert code == 0, said
     assert "1 passed" in said
     assert site.now() == site.load("fuera-de-plazo").now
