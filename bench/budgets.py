@@ -39,7 +39,9 @@ LIMITS = {
     "agenda.week": Limit(4_000, 3_300),
     "replans.absence": Limit(2_000, 1_300),
     "replans.show": Limit(8_000, 7_300),
+    "replans.approve": Limit(8_000, 7_300),  # The same, to be looked over first.
     "requests.deny": Limit(4_000, 3_300),
+    "requests.accept 409": Limit(4_000, 3_300),  # The denial, since it cannot be accepted.
     "second_factor.activate": Limit(3_000, 2_000),  # The secret as a picture, too.
 }
 
@@ -70,7 +72,7 @@ def passed(name: str, most: int, figure: int, parts: list[tuple[str, int]]) -> s
     if figure <= most:
         return ""
     largest = ", ".join(f"{part} {weight:,}" for part, weight in parts[:3])
-    return f"{name}: {figure:,}, more than {most:,}; heaviest: {largest}"
+    return f"{name}: {figure:,}, más de {most:,}; lo que más pesa: {largest}"
 
 
 def judge(name: str, most: int, figure: int, text: str) -> str:

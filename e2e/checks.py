@@ -10,12 +10,14 @@ from babel.messages.pofile import read_po
 from playwright.sync_api import Page, ViewportSize
 
 from bench.budgets import compressed, judge, limit
+from e2e.reading import read
 from e2e.site import Shown
 
 ROOT = Path(__file__).parent.parent
 NARROW: ViewportSize = {"width": 320, "height": 640}  # WCAG 2.2, 1.4.10 «Reflow».
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+ADDRESS = re.compile(r"\S+@\S+")  # Speaks no language.
 SMALLEST_TARGET = 44  # CSS pixels; WCAG 2.2, 2.5.5.
 
 RUN_AXE = """async tags => {
@@ -24,24 +26,18 @@ RUN_AXE = """async tags => {
   return found.violations.map(rule => `${rule.id}: ${rule.help} — ${where(rule)}`)
 }"""
 
-FRAME = """() => ({
-  language: document.documentElement.lang,
-  title: document.title,
-  headings: [...document.querySelectorAll("h1")].map(h => h.innerText),
-  scripts: [...document.querySelectorAll("script:not([defer]):not([async])")].length,
-})"""
-
-# What sticks out to the right, and text that its own box cuts off.
+# What sticks out to the right, a word of it too, and text that its own box cuts off.
 TOO_WIDE = """() => {
   const room = document.documentElement.clientWidth
   const wide = document.documentElement.scrollWidth - room
   const name = e => e.tagName.toLowerCase() + (e.className ? "." + e.className : "")
   const all = [...document.body.querySelectorAll("*")].filter(e => e.checkVisibility())
-  const out = wide > 0 ? all.filter(e => e.getBoundingClientRect().right > room + 1) : []
+  const out = wide > 0 ? all.filter(e => e.getBoundingClientRect().right > room + 1
+    || e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1) : []
   const cut = all.filter(e => getComputedStyle(e).overflowX == "hidden"
     && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1)
-  return [...out.slice(-3).map(e => `${name(e)} sticks out (${wide} px)`),
-    ...cut.slice(0, 3).map(e => `${name(e)} is cut off: ${e.innerText.slice(0, 30)}`)]
+  return [...out.slice(-3).map(e => `${name(e)} sobresale (${wide} px)`),
+    ...cut.slice(0, 3).map(e => `${name(e)} sale cortado: ${e.innerText.slice(0, 30)}`)]
 }"""
 
 # Links inside a sentence are exempt (2.5.5 «Inline»). Of a box to tick, its label is the target; of
@@ -66,40 +62,39 @@ TOO_SMALL = """least => {
     return !inline && (Math.round(r.height) < least || Math.round(r.width) < least)
   })
   .map(([e, box]) => { const r = box.getBoundingClientRect()
-    return `${e.tagName.toLowerCase()} «${(e.innerText || e.name || e.id).slice(0, 30)}» is `
+    return `${e.tagName.toLowerCase()} «${(e.innerText || e.name || e.id).slice(0, 30)}» mide `
       + `${Math.round(r.width)} × ${Math.round(r.height)}` })
 }"""
 
-WORDS = """() => {
-  const copy = document.documentElement.cloneNode(true), texts = []
-  const other = "[lang=en], noscript:not(:has(*)), script, style, svg, code, input, textarea"
-  copy.querySelectorAll(other).forEach(e => e.remove())
-  for (const walk = document.createTreeWalker(copy, NodeFilter.SHOW_TEXT); walk.nextNode();)
-    texts.push(walk.currentNode.data)
-  return texts.join(" ")
-}"""
+
+def in_text(shown: Shown, language: str) -> Iterator[str]:
+    """What can be told of a page without showing it, or of what is swapped into one."""
+    reading = read(shown.html)
+    if shown.step and not reading.title:
+        yield "no tiene título"
+    if len(reading.headings) != shown.step:
+        yield f"{len(reading.headings)} h1, y no {int(shown.step)}: {reading.headings}"
+    if reading.waited_for:
+        yield "un script al que la página espera"
+    if language.startswith("es"):
+        yield from (
+            f"inglés en una página en español: «{text.strip()[:60]}»"
+            for text in reading.said
+            if not english().isdisjoint(words(ADDRESS.sub("", text)))
+        )
+    yield from filter(None, [too_heavy(shown)])
 
 
-def problems(page: Page) -> list[str]:
-    """All that is wrong with the page that is open; its size and type are as before afterwards."""
-    return [*_frame(page), *_accessibility(page), *_room(page), *_words(page)]
+def on_screen(page: Page) -> list[str]:
+    """What is wrong with the page that is open; its size and type are as before afterwards."""
+    return [*_accessibility(page), *_room(page)]
 
 
 def too_heavy(shown: Shown) -> str:
     """Which budget a page or a fragment passes as it leaves for the phone; nothing if none."""
     page, fragment = limit(shown.endpoint, shown.status)
-    what, most = ("page", page) if shown.whole else ("fragment", fragment)
-    return judge(what, most, compressed(shown.html), shown.html)
-
-
-def _frame(page: Page) -> Iterator[str]:
-    frame = page.evaluate(FRAME)
-    if not frame["title"].strip():
-        yield "no title"
-    if len(frame["headings"]) != 1:
-        yield f"{len(frame['headings'])} main headings: {frame['headings']}"
-    if frame["scripts"]:
-        yield "a script that the page waits for"
+    what, most = ("de la página", page) if shown.whole else ("del fragmento", fragment)
+    return judge(f"bytes {what}", most, compressed(shown.html), shown.html)
 
 
 def _accessibility(page: Page) -> Iterator[str]:
@@ -113,21 +108,12 @@ def _room(page: Page) -> Iterator[str]:
     before = page.viewport_size
     assert before is not None
     page.set_viewport_size(NARROW)
-    yield from (f"at 320 px: {what}" for what in page.evaluate(TOO_WIDE))
-    yield from (f"target too small: {what}" for what in page.evaluate(TOO_SMALL, SMALLEST_TARGET))
+    yield from (f"a 320 px: {what}" for what in page.evaluate(TOO_WIDE))
+    yield from (f"control pequeño: {what}" for what in page.evaluate(TOO_SMALL, SMALLEST_TARGET))
     page.set_viewport_size(before)
     page.evaluate("document.documentElement.style.fontSize = '200%'")
-    yield from (f"at 200 %: {what}" for what in page.evaluate(TOO_WIDE))
+    yield from (f"con letra al 200 %: {what}" for what in page.evaluate(TOO_WIDE))
     page.evaluate("document.documentElement.style.fontSize = ''")
-
-
-def _words(page: Page) -> Iterator[str]:
-    if not page.evaluate("document.documentElement.lang").startswith("es"):
-        return
-    text = re.sub(r"\S+@\S+", "", page.evaluate(WORDS))  # An address speaks no language.
-    for word in sorted(set(words(text)) & english()):
-        place = re.search(rf".{{0,20}}\b{word}\b.{{0,20}}", text, re.IGNORECASE)
-        yield f"English on a Spanish page: «{place[0].strip() if place else word}»"
 
 
 def words(text: str) -> Iterator[str]:

@@ -19,8 +19,7 @@ from playwright.sync_api import (
 
 from e2e import network as networks
 from e2e.browser import PATIENCE, SCREENS, launch_options
-from e2e.checks import too_heavy
-from e2e.looking import Lookout
+from e2e.looking import Lookout, read_all
 from e2e.mail import Mailbox
 from e2e.site import Refused, Scene, Site, local_site
 
@@ -37,7 +36,7 @@ BROKEN = ("htmx:sendError",)  # On a network that breaks, that is no defect.
 FOCUS = """addEventListener("htmx:afterSettle", ({target}) => {
   const place = target.querySelector("[autofocus]")
   if (place && place != document.activeElement)
-    console.error(`the focus is not on «${place.innerText}» at ${location.pathname}`)
+    console.error(`el foco no está en «${place.innerText}», en ${location.pathname}`)
 })"""
 expect.set_options(timeout=PATIENCE)
 
@@ -125,11 +124,11 @@ def site(
     looked_at = lookout.look(shown, scenario=server.scene.name, javascript=scripts)
     record_property(SHOWN, len(shown))
     record_property(LOOKED_AT, len(looked_at))
-    wrong = [
+    wrong = dict.fromkeys(  # In their order, each once.
         f"{page.endpoint} ({page.status}) {page.path}: {problem}"
-        for page, problems in [*looked_at, *((page, [too_heavy(page)]) for page in shown)]
-        for problem in filter(None, problems)
-    ]
+        for page, problems in [*read_all(shown), *looked_at]
+        for problem in problems
+    )
     if wrong:
         pytest.fail("\n".join(["Páginas que no están en regla:", *wrong]), pytrace=False)
     if not complaints and FAILED not in request.node.stash:
@@ -302,7 +301,7 @@ def listen(page: Page, complaints: Complaints, portal: str) -> None:
 
     def watch(asked: Request) -> None:
         if not asked.url.startswith((f"{portal}/", "data:", "blob:", "about:")):
-            complaints.append(f"asks elsewhere: {asked.url}")
+            complaints.append(f"pide algo a otro sitio: {asked.url}")
 
     page.on("console", note)
     page.on("request", watch)

@@ -1,26 +1,27 @@
-"""Every kind of page that the tests come to is looked at, by `checks`, once a run.
+"""Every page that the tests come to is read, and every kind of page is looked at, by `checks`.
 
 A test says nothing about it. When it ends, the portal tells what it showed meanwhile: pages, also
-those that answer a form, and what htmx swapped into them. What has something in it that nobody has
-looked at in this run is put together again as it stood in the browser, and looked at.
+those that answer a form, and what htmx swapped into them. All of that is read. What has something
+in it that nobody has looked at in this run, or nothing as long, is put together again as it stood
+in the browser, and looked at.
 
 Each takes the place of the one before it in the same document, as htmx does it: scripts, ours and
 those of the checks, are read once and stay warm, since that was two thirds of the work.
 """
 
+from collections.abc import Iterator
 from hashlib import sha256
-from html.parser import HTMLParser
+from math import log2
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser
 
 from e2e.browser import PATIENCE, SCREENS
-from e2e.checks import problems
+from e2e.checks import in_text, on_screen
+from e2e.reading import read
 from e2e.site import Shown, Site
 
-EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
-STEP = 'id="step"'
 NOSCRIPT = "<noscript>"
 REFRESH = 'http-equiv="refresh"'  # What is looked at must stay.
 
@@ -54,42 +55,14 @@ SETTLE = """async javascript => {
 OFFERED = """!window.htmx || !("caches" in window) || !document.querySelector("#keep[hidden]")"""
 
 
-class Parts(HTMLParser):
-    """Of what a page is made: each element with the one around it, and not what it says."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: set[str] = set()
-        self._open = [""]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        classes = sorted((given.get("class") or "").split())
-        name = ".".join([tag, *classes, given.get("type") or "", given.get("role") or ""])
-        self.found.add(f"{self._open[-1]} > {name}")
-        if tag not in EMPTY:
-            self._open.append(name)
-
-    def handle_endtag(self, tag: str) -> None:
-        while len(self._open) > 1 and self._open.pop().split(".")[0] != tag:
-            pass  # HTML lets some end tags go without saying.
-
-
-def parts(shown: Shown) -> set[str]:
-    parser = Parts()
-    parser.feed(shown.html)
-    return parser.found
-
-
 def layers(all_shown: list[Shown], index: int) -> list[Shown]:
     """The page as it stood: a whole one, the step swapped into it, the part swapped into that."""
     last = all_shown[index]
     if last.whole:
         return [last]
-    of_a_step = STEP in last.html
     for before in reversed(range(index)):
         under = all_shown[before]
-        fits = under.whole if of_a_step else STEP in under.html and _place(under) == _place(last)
+        fits = under.whole if last.step else under.step and _place(under) == _place(last)
         if fits and under.session == last.session:
             return [*layers(all_shown, before), last]
     raise LookupError(f"nothing to swap {last.path} into")
@@ -97,6 +70,18 @@ def layers(all_shown: list[Shown], index: int) -> list[Shown]:
 
 def _place(shown: Shown) -> str:
     return urlsplit(shown.path).path
+
+
+def growth(length: int) -> int:
+    """How long a text is, in steps of √2: what is one step longer is looked at again."""
+    return round(2 * log2(max(length, 1)))
+
+
+def read_all(all_shown: list[Shown]) -> Iterator[tuple[Shown, list[str]]]:
+    """Everything that was shown, and what is wrong with its text."""
+    for index, shown in enumerate(all_shown):
+        whole, *_ = layers(all_shown, index)
+        yield shown, list(in_text(shown, read(whole.html).language))
 
 
 class Lookout:
@@ -118,26 +103,33 @@ class Lookout:
     def look(
         self, all_shown: list[Shown], *, scenario: str, javascript: bool
     ) -> list[tuple[Shown, list[str]]]:
-        """What was shown and is new in this scenario, and what is wrong with it."""
+        """What was shown and is new in this scenario, and what is wrong with how it looks."""
         found = []
         for index, shown in enumerate(all_shown):
             scripts = javascript or NOSCRIPT not in shown.html  # Where that makes a difference.
             if self._is_new(shown, f"{scenario} {scripts}"):
                 self._open(layers(all_shown, index), scripts)
-                found.append((shown, problems(self._page)))
+                found.append((shown, on_screen(self._page)))
         return found
 
     def _is_new(self, shown: Shown, where: str) -> bool:
-        """Whether it has a part that its kind of page did not have before, in any process."""
+        """Whether its kind of page never had one of its parts, or none with such long words."""
         kind = f"{where} {shown.endpoint} {shown.status} {shown.whole}"
-        claimed = [self._claim(f"{kind} {part}") for part in parts(shown)]
+        claimed = [
+            self._claim(f"{kind} {part} {what}", growth(length))
+            for part, lengths in read(shown.html).parts.items()
+            for what, length in lengths._asdict().items()
+        ]
         return any(claimed)
 
-    def _claim(self, part: str) -> bool:
-        try:
-            (self._seen / sha256(part.encode()).hexdigest()).touch(exist_ok=False)
-        except FileExistsError:
-            return False
+    def _claim(self, part: str, steps: int) -> bool:
+        """Whether nobody, in any process, has looked at it as long as this; now it is known."""
+        for step in range(steps, -1, -1):
+            try:
+                name = sha256(f"{part} {step}".encode()).hexdigest()
+                (self._seen / name).touch(exist_ok=False)
+            except FileExistsError:
+                return step < steps
         return True
 
     def _open(self, composed: list[Shown], javascript: bool) -> None:

@@ -35,19 +35,19 @@ class Mail:
     def link(self) -> str:
         """The one that proves the address, and leads on."""
         proving = [link for link in self.links if PROOF.search(link)]
-        assert proving, f"«{self.subject}» has no link that proves anything: {self.links}"
+        assert proving, f"«{self.subject}» no trae ningún enlace para entrar: {self.links}"
         return proving[-1]
 
     @property
     def code(self) -> str:
         found = CODE.findall(self.text)
-        assert found, f"«{self.subject}» has no code"
+        assert found, f"«{self.subject}» no trae código"
         return str(found[-1])
 
     @property
     def ics(self) -> str:
         """The calendar file."""
-        assert "cita.ics" in self.files, f"«{self.subject}» has no calendar file"
+        assert "cita.ics" in self.files, f"«{self.subject}» no trae archivo de calendario"
         return self.files["cita.ics"]
 
 
@@ -69,7 +69,7 @@ class Mailbox:
         """The newest of these; there must be one."""
         every = list(self)
         found = [mail for mail in every if mail.to == to and subject in mail.subject]
-        assert found, f"no mail to {to} about «{subject}», but {[(m.to, m.subject) for m in every]}"
+        assert found, f"nada para {to} con «{subject}», sino {[(m.to, m.subject) for m in every]}"
         return found[-1]
 
     def code(self, to: str) -> str:

@@ -6,7 +6,7 @@ Here is what has to do with the command line and the report; what tests ask for 
 import os
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     }
     main = metafunc.definition.get_closest_marker("main")
     vary(metafunc, "javascript", scripts, short=len(scripts) if option.javascript or main else 1)
+    if "site" in metafunc.fixturenames:
+        # Made before what a test prepares, so that its devices are there until that is torn down.
+        metafunc.fixturenames.remove("site")
+        metafunc.fixturenames.insert(0, "site")
 
 
 def vary(metafunc: pytest.Metafunc, name: str, values: Mapping[str, object], *, short: int) -> None:
@@ -112,6 +116,26 @@ def vary(metafunc: pytest.Metafunc, name: str, values: Mapping[str, object], *, 
             for number, (words, value) in enumerate(values.items())
         ]
         metafunc.parametrize(name, params, indirect=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Note at once what fails after a fixture's `yield`: its report comes when all is torn down."""
+    add = request.addfinalizer
+
+    def add_watched(finalizer: Callable[[], object]) -> None:
+        add(lambda: watched(request.node, finalizer))
+
+    request.addfinalizer = add_watched  # type: ignore[method-assign]
+    return (yield)
+
+
+def watched(node: pytest.Item, finalizer: Callable[[], object]) -> None:
+    try:
+        finalizer()
+    except BaseException:
+        node.stash[FAILED] = True
+        raise
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -74,6 +74,11 @@ class Shown:
     def whole(self) -> bool:
         return self.html.lstrip().lower().startswith("<!doctype")
 
+    @property
+    def step(self) -> bool:
+        """Whether what the address stands for is in it, and not a part of that alone."""
+        return self.whole or 'id="step"' in self.html
+
 
 class Site:
     """The running portal, with the hands to move its time, its book and its mail."""

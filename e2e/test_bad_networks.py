@@ -187,15 +187,37 @@ def test_what_was_cancelled_in_another_tab(scenario: Load, as_client: SignIn) ->
 # A slow one.
 
 
-@pytest.mark.long
-def test_the_whole_flow_on_a_slow_network(as_client: SignIn, network: Network) -> None:
+ON_SLOW_ONES = pytest.mark.parametrize(
+    "slow", ["slow3g", pytest.param("2g", marks=pytest.mark.long)]
+)
+
+
+@ON_SLOW_ONES
+def test_the_whole_flow_on_a_slow_network(as_client: SignIn, network: Network, slow: str) -> None:
     page = as_client()
-    network(page, "slow3g")
-    AppointmentsPage(page).start_request()
-    flow = NewAppointmentPage(page)
+    network(page, slow)
+    appointments, flow = AppointmentsPage(page), NewAppointmentPage(page)
+    appointments.start_request()
     flow.choose()
+    flow.expect_chosen("Sesión individual", "jueves, 4 de marzo de 2027, a las 10:00 a. m.")
     flow.send()
     flow.expect_step("Solicitud enviada")
+    appointments.open()
+    appointments.expect_card("Pendiente de confirmación", "10:00 a. m.")
+
+
+@ON_SLOW_ONES
+def test_an_offer_is_taken_on_a_slow_network(
+    scenario: Load, as_client: SignIn, network: Network, slow: str
+) -> None:
+    scenario("ofertas-vigentes")
+    client = AppointmentsPage(as_client())
+    network(client.page, slow)
+    client.open_card("Denegada: elija otro horario")
+    client.expect_title("Su médico le ofrece estos horarios")
+    client.take_first_offer()
+    client.open()
+    client.expect_card("Confirmada", "lunes, 8 de marzo")
 
 
 # What is somewhere else than before, though nobody scrolled there.

@@ -18,7 +18,7 @@ BARRED = {
 }
 
 ICON = '<link rel="icon" href="data:,">'  # Or the browser asks for one.
-ELSEWHERE = "asks elsewhere: https://evil.example/"
+ELSEWHERE = "pide algo a otro sitio: https://evil.example/"
 
 
 def complaints_about(browser: Browser, site: Site, content: str) -> list[str]:
@@ -74,7 +74,7 @@ def test_a_word_to_anybody_else_does(browser: Browser, site: Site) -> None:
         page.route("http://evil.example/", lambda route: route.fulfill(body="x"))
         listen(page, complaints, site.url)
         page.goto("/entrar")
-    assert complaints == ["asks elsewhere: http://evil.example/"]
+    assert complaints == ["pide algo a otro sitio: http://evil.example/"]
 
 
 @pytest.mark.parametrize("javascript", [True], indirect=True)
@@ -83,7 +83,7 @@ def test_the_focus_that_stays_behind_does(as_client: SignIn, complaints: Complai
     page.evaluate("HTMLElement.prototype.focus = () => {}")
     with page.expect_console_message():
         page.get_by_role("link", name="Solicitar cita").click()
-    assert complaints == ["the focus is not on «Seleccione su servicio» at /citas/nueva/servicio"]
+    assert complaints == ["el foco no está en «Seleccione su servicio», en /citas/nueva/servicio"]
     complaints.clear()
 
 

@@ -73,9 +73,9 @@ def test_a_mail_is_taken_apart(scenario: Callable[[str], Scene], mailbox: Mailbo
     assert mail.html.startswith("<!doctype html>")
     assert mail.ics.startswith("BEGIN:VCALENDAR")
     assert mail.link in mail.links
-    with pytest.raises(AssertionError, match="has no code"):
+    with pytest.raises(AssertionError, match="no trae código"):
         mail.code  # noqa: B018
-    with pytest.raises(AssertionError, match=r"no mail to .* about «Felicidades», but \[\("):
+    with pytest.raises(AssertionError, match=r"nada para .* con «Felicidades», sino \[\("):
         mailbox.latest(maria.email, "Felicidades")
 
 
@@ -157,14 +157,29 @@ def python_says(*arguments: str, **environ: str) -> tuple[int, str]:
     return told.returncode, told.stdout + told.stderr
 
 
-def pytest_says(site: Site, *arguments: str) -> tuple[int, str]:
-    """Run tests against a portal that somebody else started: that of this process."""
-    return python_says(
-        "-m", "pytest", *USUAL, "--base-url", site.url, *arguments, APP_QA_KEY=site.key
-    )
+def pytest_says(site: Site, kept: Path, *arguments: str) -> tuple[int, str]:
+    """Run tests against a portal that somebody else started: that of this process.
+
+    What they keep goes elsewhere, since Playwright first deletes what is there from other tests.
+    """
+    usual = (*USUAL, "--base-url", site.url, "--output", str(kept))
+    return python_says("-m", "pytest", *usual, *arguments, APP_QA_KEY=site.key)
 
 
 FAILING = """
+import pytest
+
+@pytest.fixture
+def tidied():
+    yield
+    assert False, "what I prepared is still there"
+
+@pytest.fixture
+def left_on_the_list(page):
+    page.goto("/")
+    yield
+    assert False, "what I looked for is not here"
+
 def test_unknown_scenario(scenario):
     scenario("pendientes")
 
@@ -179,6 +194,12 @@ def test_a_page_that_complains(page):
 
 def test_a_page_in_order(page):
     page.goto("/")
+
+def test_whose_fixture_fails_before_the_page_goes(left_on_the_list):
+    pass
+
+def test_whose_fixture_fails_after_the_page(tidied, page):
+    page.goto("/")
 """
 
 
@@ -188,9 +209,7 @@ def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(
     mine, kept = tmp_path / "test_mine.py", tmp_path / "kept"
     mine.write_text(FAILING)
     code, said = pytest_says(
-        site,
-        *("-p", "e2e.plugin", "--strict-markers", "--javascript", "off"),
-        *("--output", str(kept), str(mine)),
+        site, kept, "-p", "e2e.plugin", "--strict-markers", "--javascript", "off", str(mine)
     )
     assert code == 1, said
     assert said.count("\nNo hay ningún escenario «pendientes». Los que hay: vacio, ") == 1
@@ -200,11 +219,12 @@ def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(
     assert "Traceback" not in said
     assert "raise " not in said
     pictures, traces = sorted(kept.rglob("*.png")), sorted(kept.rglob("trace.zip"))
-    assert (len(pictures), len(traces)) == (3, 3)  # The first failed before there was a page.
+    assert (len(pictures), len(traces)) == (5, 5)  # The first failed before there was a page.
     for trace in traces:
         assert f"playwright show-trace {trace}" in said
     again = f"python -m pytest -p e2e.plugin {os.path.relpath(mine, ROOT)}::test_"
-    assert f"\n{again}unknown_person" in said.replace("'", "")
+    for name in ("unknown_person", "whose_fixture_fails_before", "whose_fixture_fails_after"):
+        assert f"\n{again}{name}" in said.replace("'", "")
 
 
 NOBODY = ["--base-url", "http://127.0.0.1:9"]
@@ -249,9 +269,11 @@ def test_what_cannot_work_is_said_in_one_sentence_before_anything_starts() -> No
     assert not lines
 
 
-def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(site: Site) -> None:
-    journey = "test_too_late_to_cancel_means_a_telephone_call"
-    code, said = pytest_says(site, "--javascript", "off", "-k", journey, "e2e/test_guide.py")
+def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(
+    site: Site, tmp_path: Path
+) -> None:
+    journey = ("--javascript", "off", "-k", "test_too_late_to_cancel_means", "e2e/test_guide.py")
+    code, said = pytest_says(site, tmp_path, *journey)
     assert code == 0, said
     assert "1 passed" in said
     assert site.now() == site.load("fuera-de-plazo").now

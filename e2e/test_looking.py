@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from e2e.checks import too_heavy
-from e2e.looking import Lookout, layers, parts
+from e2e.looking import Lookout, layers, read_all
+from e2e.reading import read
 from e2e.site import Shown, Site
 from e2e.test_checks import GOOD
 
@@ -18,13 +19,13 @@ PAGE = Shown(endpoint="appointments.index", status=200, path="/citas", session=1
 STEP = Shown(endpoint="requests.deny", status=200, path="/solicitudes/1/denegar", session=1,
              html='<title>Denegar</title><section id="step"><h1>Denegar</h1>'
                   '<p id="preview"></p></section>')  # fmt: skip
-PART = replace(STEP, path=f"{STEP.path}?hacer=ver", html='<p id="preview">Send the request</p>')
-NOSCRIPT = "<noscript><p>Send the request</p></noscript><h1>"
+PART = replace(STEP, path=f"{STEP.path}?hacer=ver", html='<p id="preview">Una cita</p>')
+SMALL = '<button class="link" style="min-height: 0">Pequeño</button>'
 
 
 @pytest.fixture
-def lookout(browser: Browser, site: Site, tmp_path: Path) -> Lookout:
-    return Lookout(browser, site, tmp_path)
+def lookout(browser: Browser, server: Site, tmp_path: Path) -> Lookout:
+    return Lookout(browser, server, tmp_path)
 
 
 def found(
@@ -36,31 +37,48 @@ def found(
     ]
 
 
+def saying(page: Shown, words: str) -> Shown:
+    return replace(page, html=page.html.replace("Pida una cita en", words))
+
+
 def test_what_is_new_is_looked_at_and_what_was_seen_is_not(lookout: Lookout) -> None:
-    longer = replace(PAGE, html=PAGE.html.replace("</p>", " más.</p><p>Otra cosa.</p>"))
-    assert found(lookout, PAGE, longer, PAGE) == [[]]
+    other = replace(PAGE, html=PAGE.html.replace("</p>", " más.</p><p>Otra cosa.</p>"))
+    assert found(lookout, PAGE, other, PAGE) == [[]]
     with_alert = replace(PAGE, html=PAGE.html.replace("<h1>", '<p role="alert">No.</p><h1>'))
     assert found(lookout, with_alert, replace(PAGE, status=409)) == [[], []]
     assert found(lookout, PAGE, PAGE, scenario="nombres-largos") == [[]]
 
 
-def test_what_is_wrong_with_a_page_is_found(lookout: Lookout) -> None:
-    refused = replace(PAGE, status=422, html=PAGE.html.replace("<title>Citas</title>", ""))
-    assert "no title" in found(lookout, refused)[0]
+def test_what_was_seen_with_shorter_words_is_looked_at_with_longer_ones(lookout: Lookout) -> None:
+    assert found(lookout, PAGE, saying(PAGE, "Pida una hora en")) == [[]]
+    (wrong,) = found(lookout, saying(PAGE, "Otorrinolaringología" * 3))
+    assert any("a 320 px: p sobresale" in problem for problem in wrong)
+    assert found(lookout, saying(PAGE, "Pediatría" * 6), saying(PAGE, "Otorrino" * 7)) == []
+    assert found(lookout, *[saying(PAGE, "Pida una cita " * 9)] * 2) == [[]]
 
 
 def test_what_is_wrong_with_what_was_swapped_in_is_found(lookout: Lookout) -> None:
-    page, step, part = found(lookout, PAGE, STEP, PART)
-    assert (page, step) == ([], [])
-    assert any("«Denegar Send the request" in problem for problem in part)
-    headless = replace(STEP, html='<section id="step"><p class="lead">Denegar</p></section>')
-    assert "0 main headings: []" in found(lookout, PAGE, headless)[0]
+    small = replace(PART, html=f'<p id="preview">{SMALL}</p>')
+    assert found(lookout, PAGE, STEP, PART) == [[], [], []]
+    (wrong,) = found(lookout, PAGE, STEP, small)
+    assert any("control pequeño: button «Pequeño»" in problem for problem in wrong)
 
 
-def test_what_only_those_without_scripts_read_is_looked_at_for_them(lookout: Lookout) -> None:
-    page = replace(PAGE, html=PAGE.html.replace("<h1>", NOSCRIPT))
+def test_what_only_those_without_scripts_see_is_looked_at_for_them(lookout: Lookout) -> None:
+    page = replace(PAGE, html=PAGE.html.replace("<h1>", f"<noscript>{SMALL}</noscript><h1>"))
     assert found(lookout, page, javascript=True) == [[]]
     assert found(lookout, page, javascript=False) != [[]]
+
+
+def test_everything_is_read_each_time_in_the_language_of_its_page() -> None:
+    english = replace(PART, html='<p id="preview">Send the request</p>')
+    headless = replace(STEP, html='<section id="step"><p class="lead">Denegar</p></section>')
+    told = [problems for _, problems in read_all([PAGE, STEP, PART, english, english, headless])]
+    wrong = ["inglés en una página en español: «Send the request»"]
+    assert told[:5] == [[], [], [], wrong, wrong]
+    assert told[5] == ["no tiene título", "0 h1, y no 1: []"]
+    abroad = replace(PAGE, html=PAGE.html.replace('lang="es"', 'lang="en"'))
+    assert [problems for _, problems in read_all([abroad, STEP, english])] == [[], [], []]
 
 
 def test_two_browsers_are_not_taken_for_one() -> None:
@@ -72,12 +90,14 @@ def test_two_browsers_are_not_taken_for_one() -> None:
 
 def test_a_page_is_of_the_same_parts_whatever_it_says() -> None:
     several = replace(PAGE, html=PAGE.html.replace("</main>", "<p><a href='/z'>Más</a></p></main>"))
-    assert parts(several) == parts(PAGE)
-    assert parts(PAGE) < parts(replace(PAGE, html=PAGE.html.replace("<h1>", "<hr><h1>")))
+    assert read(several.html).parts == read(PAGE.html).parts
+    lined = read(PAGE.html.replace("<h1>", "<hr><h1>")).parts
+    assert read(PAGE.html).parts.keys() < lined.keys()
+    assert read(saying(PAGE, "Otorrinolaringología, en").html).parts["main.. > p.."] == (21, 39)
 
 
 def test_pages_and_fragments_have_a_budget_each() -> None:
     many = "".join(f"<p>{n**9:x}</p>" for n in range(140))  # Between 800 and 2,000 bytes.
     assert too_heavy(replace(PAGE, html=f"<!doctype html>{many}")) == ""
-    assert too_heavy(replace(PAGE, html=many)).startswith("fragment: ")
+    assert too_heavy(replace(PAGE, html=many)).startswith("bytes del fragmento: ")
     assert too_heavy(replace(PAGE, html=many, endpoint="agenda.week")) == ""

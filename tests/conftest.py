@@ -194,8 +194,11 @@ def app(
     mailer: MemoryMailer,
     portals: Portals,
 ) -> Iterator[Flask]:
-    yield portals.serving(settings, clock, mailer)
-    books.close(database.database.obj)
+    application = portals.serving(settings, clock, mailer)
+    handle = database.database.obj
+    yield application
+    for left in {handle, database.database.obj}:  # A test may have turned to another book.
+        books.close(left)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_a_budget_that_is_passed_names_the_three_steps_that_cost_most():
     ]
     assert over("a booking", Cost(requests=5, trips=5, body=1_000, wire=45), rows) == []
     assert over("a booking", Cost(requests=5, trips=5, body=999, wire=45), rows) == [
-        "a booking, body: 1,000, more than 999; heaviest: step 4 400, step 3 300, step 2 200"
+        "a booking, body: 1,000, más de 999; lo que más pesa: step 4 400, step 3 300, step 2 200"
     ]
 
 

@@ -30,24 +30,23 @@ def serving(db, settings):
         port = probe.getsockname()[1]
     told = replace(settings, base_url=f"http://127.0.0.1:{port}")
     command = ("-m", "flask", "--app", "app", "serve", "--workers", "2", "--port", str(port))
-    server = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,
         env=told.environment_of_children(),
         stderr=subprocess.PIPE,
         text=True,
-    )
-    pids = []
-    assert server.stderr is not None
-    for line in server.stderr:
-        if "Booting worker" in line:
-            pids.append(int(line.rpartition(" ")[2]))
-        if len(pids) == 2:
-            break
-    yield port, server, pids
-    server.terminate()
-    server.stderr.read()
-    server.wait(timeout=30)
+    ) as server:
+        pids = []
+        assert server.stderr is not None
+        for line in server.stderr:
+            if "Booting worker" in line:
+                pids.append(int(line.rpartition(" ")[2]))
+            if len(pids) == 2:
+                break
+        yield port, server, pids
+        server.terminate()
+        server.stderr.read()
 
 
 @pytest.mark.parametrize("workers", [(), ("--workers", "1")], ids=["alone", "workers"])

@@ -46,12 +46,12 @@ def too_heavy(app: Flask, browser: FlaskClient, path: str, most: Limit) -> Itera
     page = browser.get(path, headers=BROTLI)
     if page.mimetype != "text/html" or page.status_code in (302, 303):
         return
-    yield judge(f"{path} page", most.page, len(page.data), text(page))
+    yield judge(f"{path} página", most.page, len(page.data), text(page))
     part = browser.get(path, headers=FRAGMENT)
     if "HX-Retarget" not in part.headers:
-        yield judge(f"{path} fragment", most.fragment, len(part.data), text(part))
+        yield judge(f"{path} fragmento", most.fragment, len(part.data), text(part))
     needed = len(page.data) + stylesheets(app, text(page))
-    yield judge(f"{path} first load", FIRST_LOAD, needed, text(page))
+    yield judge(f"{path} primera carga", FIRST_LOAD, needed, text(page))
 
 
 def judged(app: Flask, browser: FlaskClient, paths: Iterator[str]) -> list[str]:
@@ -111,11 +111,12 @@ def test_what_passes_a_budget_is_named_with_its_three_largest_parts():
     (largest, weight), *_others = heaviest(heavy)
     assert largest == "p.hint"
     assert weight > 30
-    said = judge("/citas page", 100, 240, heavy)
+    said = judge("/citas página", 100, 240, heavy)
     assert re.fullmatch(
-        r"/citas page: 240, more than 100; heaviest: p\.hint \d+, footer\.foot \d+, \S+ \d+", said
+        r"/citas página: 240, más de 100; lo que más pesa: p\.hint \d+, footer\.foot \d+, \S+ \d+",
+        said,
     )
-    assert judge("/citas page", 240, 240, heavy) == ""
+    assert judge("/citas página", 240, 240, heavy) == ""
 
 
 def test_a_stylesheet_counts_as_part_of_the_first_load(app, visitor):

@@ -4,7 +4,6 @@ What is left unmarked on a page can only come from the book.
 """
 
 import re
-from html.parser import HTMLParser
 
 import pytest
 from babel import Locale
@@ -14,13 +13,11 @@ from booking.db import tuples
 from booking.language import LANGUAGES, Speech
 from booking.models import ALL
 from booking.web import language
+from e2e.reading import Reading
 from tests.web.test_fuzz import FEW, MANY, pages
 
 MARKED = re.compile("⟦[^⟦⟧]*⟧")
 WORD = re.compile(r"[^\W\d_]{2,}")
-EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta"}
-UNREAD = {"code", "script", "style"}
-READ_OUT = {"alt", "aria-label", "placeholder", "title"}
 
 
 class Marked(NullTranslations):
@@ -35,36 +32,9 @@ class Marked(NullTranslations):
     ugettext, ungettext = gettext, ngettext
 
 
-class Text(HTMLParser):
-    """What is read on a page, or read out; not what is said in a language of its own."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self._skipped: list[str] = []  # Elements that are open, from the first one that is skipped.
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        foreign = tag != "html" and any(name == "lang" for name, _ in attrs)
-        if tag not in EMPTY and (self._skipped or foreign or tag in UNREAD):
-            self._skipped.append(tag)
-        if not self._skipped:
-            self.found += [value or "" for name, value in attrs if name in READ_OUT]
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._skipped:
-            while self._skipped.pop() != tag:
-                pass
-
-    def handle_data(self, data: str) -> None:
-        if not self._skipped:
-            self.found.append(data)
-
-
 def unmarked(page: str) -> set[str]:
     """The words on a page that no catalogue has."""
-    parser = Text()
-    parser.feed(page)
-    text = "\n".join(parser.found)
+    text = "\n".join(Reading(page).said)
     while MARKED.search(text):
         text = MARKED.sub(" ", text)
     return {word.lower() for word in WORD.findall(text)}
