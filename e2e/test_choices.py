@@ -42,7 +42,7 @@ def test_where_there_is_one_choice_it_is_made_and_shown(scenario: Load, as_clien
         "Consultorio Ceiba (única opción)",
         "Inés Peña Ordóñez (única opción)",
     )
-    flow.page.get_by_role("main").get_by_role("link", name="Citas", exact=True).click()
+    flow.page.get_by_role("main").get_by_role("link", name="‹ Citas").click()
     AppointmentsPage(flow.page).start_request(first_step="Elija la fecha y hora que desee")
     moment = flow.choose_first_free()
     assert "martes, 2 de marzo" in moment
