@@ -5,6 +5,7 @@ Here is what has to do with the command line and the report; what tests ask for 
 
 import os
 import shlex
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -173,15 +174,19 @@ class Failures:
         terminalreporter.section("Para mirar y repetir lo que falló")
         config = terminalreporter.config
         asked = list(map(str, config.invocation_params.args))
-        again = ["python", "-m", "pytest", *(["-p", "e2e.plugin"] if "e2e.plugin" in asked else [])]
+        python = os.path.relpath(sys.executable, config.invocation_params.dir)
+        python = sys.executable if python.startswith(os.pardir) else python
+        again = [python, "-m", "pytest", *(["-p", "e2e.plugin"] if "e2e.plugin" in asked else [])]
+        base_url = config.getoption("--base-url")
+        again += ["--base-url", base_url] if base_url else []
         again += [] if config.option.markexpr else ["-m", ""]
         for test in self._failed:
             path, *name = test.split("::")
             there = os.path.relpath(config.rootpath / path, config.invocation_params.dir)
             terminalreporter.line(shlex.join([*again, "::".join([there, *name])]))
             for kind, path in self._kept[test]:
-                tool = "playwright show-trace " if kind == "trace" else ""
-                terminalreporter.line(f"  {tool}{shlex.quote(path)}")
+                tool = [python, "-m", "playwright", "show-trace"] if kind == "trace" else []
+                terminalreporter.line(f"  {shlex.join([*tool, path])}")
 
 
 class Pages:

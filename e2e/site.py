@@ -59,6 +59,13 @@ class Scene:
     def clinician(self) -> Person:
         return self.clinicians[0]
 
+    @property
+    def manager(self) -> Person:
+        """Raises `Refused` where nobody runs the practice."""
+        if not self.managers:
+            raise Refused(f"En «{self.name}» nadie administra el consultorio.")
+        return self.managers[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:

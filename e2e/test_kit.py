@@ -186,6 +186,10 @@ def test_unknown_scenario(scenario):
 def test_unknown_person(as_client):
     as_client("Nadie")
 
+def test_nobody_in_charge(scenario, as_manager):
+    scenario("nombres-largos")
+    as_manager()
+
 def test_unknown_network(network, page):
     network(page, "5g")
 
@@ -215,16 +219,18 @@ def test_a_test_that_fails_says_why_and_leaves_something_to_look_at(
     assert said.count("\nNo hay ningún escenario «pendientes». Los que hay: vacio, ") == 1
     assert "Las páginas se quejaron:\na defect of ours" in said
     assert "Nadie se llama «Nadie» en este escenario. Están: " in said
+    assert "En «nombres-largos» nadie administra el consultorio." in said
     assert "No hay ninguna red «5g». Las que hay: normal, slow3g, 2g, offline, lossy." in said
     assert "Traceback" not in said
     assert "raise " not in said
     pictures, traces = sorted(kept.rglob("*.png")), sorted(kept.rglob("trace.zip"))
-    assert (len(pictures), len(traces)) == (5, 5)  # The first failed before there was a page.
+    assert (len(pictures), len(traces)) == (6, 6)  # The first failed before there was a page.
     for trace in traces:
-        assert f"playwright show-trace {trace}" in said
-    again = f"python -m pytest -p e2e.plugin {os.path.relpath(mine, ROOT)}::test_"
+        assert f"-m playwright show-trace {trace}" in said
+    again = "python -m pytest -p e2e.plugin --base-url "
+    again += f"{site.url} {os.path.relpath(mine, ROOT)}::test_"
     for name in ("unknown_person", "whose_fixture_fails_before", "whose_fixture_fails_after"):
-        assert f"\n{again}{name}" in said.replace("'", "")
+        assert f"{again}{name}" in said.replace("'", "")
 
 
 NOBODY = ["--base-url", "http://127.0.0.1:9"]
@@ -272,7 +278,15 @@ def test_what_cannot_work_is_said_in_one_sentence_before_anything_starts() -> No
 def test_the_same_journey_runs_against_a_portal_that_runs_elsewhere(
     site: Site, tmp_path: Path
 ) -> None:
-    journey = ("--javascript", "off", "-k", "test_too_late_to_cancel_means", "e2e/test_guide.py")
+    report = ("--junitxml", str(tmp_path / "report.xml"))
+    journey = (
+        *report,
+        "--javascript",
+        "off",
+        "-k",
+        "test_too_late_to_cancel_means",
+        "e2e/test_guide.py",
+    )
     code, said = pytest_says(site, tmp_path, *journey)
     assert code == 0, said
     assert "1 passed" in said
