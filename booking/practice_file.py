@@ -238,6 +238,10 @@ _MAILBOX = _matching(
     "un correo electrónico, por ejemplo nombre@ejemplo.mx",
 )
 EMAIL = Kind(_MAILBOX.expected, lambda value: _MAILBOX.read(value).lower())
+WEB_ADDRESS = _matching(
+    r"https://[^\s\"<>]{4,490}",
+    "una dirección de internet, por ejemplo https://ejemplo.mx/privacidad",
+)
 BOOLEAN = Kind("true (sí) o false (no)", _read_bool)
 DATE = Kind("una fecha que exista, año-mes-día, por ejemplo 2027-03-01", _read_day)
 OPENING = _clock(DAY - 1, 'una hora de 00:00 a 23:59, por ejemplo "09:00"')
@@ -369,6 +373,7 @@ PRACTICE: Table = {
     "palabra_cliente": Field("client_word", _text(40), "cliente"),
     "etiquetas_en_ingles": Field("english_labels", BOOLEAN, True),
     "contenido_correos": Field("mail_level", MAIL_LEVEL, MailLevel.STANDARD),
+    "aviso_de_privacidad": Field("privacy_url", WEB_ADDRESS, ""),
     "conservar_dias": Field("retention_days", _integer(30, 36_500), None),
     "cuadricula_minutos": Field("grid_minutes", GRID, 15),
     "anticipacion_horas": Field("notice_minutes", _hours(), 24 * 60),

@@ -184,6 +184,7 @@ SINCE_REPLANS = (
     "web_session.cleared_at", "web_session.proved_at", "web_session.device", "history.digest",
     "practice.mail_level", "practice.retention_days", "account.mail_consented_at",
     "client.erased_at", "client.folded", "sign_in.changes_email",
+    "practice.privacy_url",
 )  # fmt: skip
 
 
@@ -205,7 +206,13 @@ def test_a_full_book_of_an_earlier_version_loses_nothing_and_is_chained(books, t
     empty.execute_sql("DELETE FROM schema_migration WHERE name > '0004'")
     assert shape(empty) == shape_at(books, tmp_path, "0003")
     database.database.initialize(empty)
-    later = ["0004_factors", "0005_privacy", "0006_email_changes", "0007_faster_reads"]
+    later = [
+        "0004_factors",
+        "0005_privacy",
+        "0006_email_changes",
+        "0007_faster_reads",
+        "0008_privacy_notice",
+    ]
     assert database.migrate() == later
     assert rows() == full  # Also the digests, which the migration had to find by itself.
     assert history.violations() == []

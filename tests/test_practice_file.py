@@ -157,6 +157,12 @@ MISTAKES = [
     ("+52 55 5555 0100", "", "consultorio.telefono", "un número de teléfono"),
     ("citas@example.org", "citas.example.org", "consultorio.correo", "un correo electrónico"),
     ("laura@example.org", "laura@example", "profesionales[0].correo", "un correo electrónico"),
+    (
+        'telefono = "',
+        'aviso_de_privacidad = "javascript:alert(1)"\ntelefono = "',
+        "consultorio.aviso_de_privacidad",
+        "una dirección de internet",
+    ),
     ("gestion@example.org", "a b@example.org", "cuentas[0].correo", "un correo electrónico"),
     ("Mexico_City", "Mexico_Cty", "consultorio.zona", "¿quiso decir «America/Mexico_City»?"),
     ("horizonte_dias = 60", 'region = "es_XX"', "consultorio.region", "es_419"),

@@ -56,6 +56,7 @@ class Practice(BaseModel):
     reminder_minutes = IntegerField(null=True, default=24 * 60)  # None: no reminder.
     undo_seconds = IntegerField(default=30)
     mail_level = CharField(default=MailLevel.STANDARD.value, max_length=10)
+    privacy_url = CharField(default="", max_length=500)  # Of its privacy notice.
     retention_days = IntegerField(null=True)  # None: nothing is deleted by itself.
     revision = IntegerField(default=1)  # Raised with every change, so that caches notice.
 

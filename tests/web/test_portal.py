@@ -7,7 +7,16 @@ from datetime import timedelta
 import pytest
 
 from booking import links
-from booking.models import Access, Account, Attempt, Client, OutboxMessage, SignIn, WebSession
+from booking.models import (
+    Access,
+    Account,
+    Attempt,
+    Client,
+    OutboxMessage,
+    Practice,
+    SignIn,
+    WebSession,
+)
 from booking.notifications import Kind
 from booking.operations.limits import LIMITS, Limited
 from booking.operations.signing_in import MOST_TRIES
@@ -393,3 +402,11 @@ def test_what_is_wrong_is_listed_in_the_order_of_the_page_and_said_in_the_title(
     assert listed == ["nombre", "correo", "telefono", "nombre_menor", "nacimiento", "acepto"]
     assert "<title>Error: Nuevo cliente" in answer.text
     assert "<title>Nuevo cliente" in visitor().get("/registro").text
+
+
+def test_whoever_agrees_can_read_the_privacy_notice_if_there_is_one(visitor):
+    assert "Aviso de privacidad" not in visitor().get("/registro").text
+    address = "https://ejemplo.mx/privacidad?a=1&b=2"
+    Practice.update(privacy_url=address, revision=Practice.revision + 1).execute()
+    page = visitor().get("/registro").text
+    assert f'<a href="{html.escape(address)}" rel="noopener">Aviso de privacidad</a>' in page
