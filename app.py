@@ -76,7 +76,7 @@ def create_app(
     )
     db.connect(settings)
     Htmx(app)
-    LoginManager(app).user_loader(access.load_user)
+    LoginManager(app, add_context_processor=False).user_loader(access.load_user)
     # What they do to an answer, they do in the opposite order: it is compressed in the end.
     for module in (
         compression, urls, language, security, access, forms, fragments, errors, reads

@@ -199,15 +199,16 @@ def _guard() -> ResponseReturnValue | None:
     audience = getattr(view, "audience", For.PUBLIC)  # No view: the 404 is anybody's.
     if audience in (For.PUBLIC, For.DEMO, For.QA):
         return None
-    if not current_user.is_authenticated:
+    user = _user()
+    if user is None:
         raise NotSignedIn(url_for("portal.sign_in", sig=return_path()))
-    if audience in (For.HALF_IN, For.STAFF, For.MANAGER) and not account().staff:
+    if audience in (For.HALF_IN, For.STAFF, For.MANAGER) and not user.account.staff:
         abort(404)
-    if audience is For.MANAGER and not account().manager:
+    if audience is For.MANAGER and not user.account.manager:
         abort(404)
     if audience is For.HALF_IN:
         return None
-    if session().pending:
+    if user.session.pending:
         return redirect(url_for("second_factor.show", sig=return_path()), 303)
     if getattr(view, "dangerous", False) and _must_show_factor():
         return redirect(url_for("second_factor.show", sig=return_path()), 303)
@@ -257,9 +258,14 @@ def session() -> WebSession:
 
 def account_or_none() -> Account | None:
     """The account, if somebody is signed in and all the way in."""
-    if not current_user or not current_user.is_authenticated or session().pending:
-        return None
-    return account()
+    user = _user()
+    return None if user is None or user.session.pending else user.account
+
+
+def _user() -> User | None:
+    """Whoever is signed in, if a browser asks at all; each look at `current_user` costs."""
+    found = current_user._get_current_object()
+    return found if found and found.is_authenticated else None
 
 
 def staff_actor() -> Actor:

@@ -31,7 +31,7 @@ def init_app(app: Flask) -> None:
 def form_key() -> Markup:
     """The hidden field that makes a form safe to send twice, and provably ours."""
     value = _signer().sign(secrets.token_urlsafe(9)).decode()
-    return Markup('<input type="hidden" name="{}" value="{}">').format(KEY_FIELD, value)
+    return Markup('<input type="hidden" name="%s" value="%s">') % (KEY_FIELD, value)
 
 
 def key_is_ours() -> bool:
@@ -60,10 +60,9 @@ class _HalfHmac(HMACAlgorithm):
 
 
 def _signer() -> Signer:
-    session = current_user.token if current_user.is_authenticated else "anonymous"
     return Signer(
         settings().secret_key,
-        salt=f"form:{session}",
+        salt=f"form:{getattr(current_user, 'token', 'anonymous')}",
         digest_method=hashlib.sha256,
         algorithm=_HalfHmac(hashlib.sha256),
     )

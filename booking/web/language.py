@@ -1,12 +1,16 @@
 """In which language a page speaks: Spanish until the reader chooses otherwise."""
 
+from contextvars import ContextVar
+
 from babel.support import NullTranslations
-from flask import Flask, g, session
+from flask import Flask, session
 from flask_babel import Babel, Domain
 
 from booking.availability import plan
 from booking.language import DEFAULT, LANGUAGES, Speech, speech_of, stop
 from booking.web.access import account_or_none
+
+_speech: ContextVar[Speech | None] = ContextVar("speech", default=None)  # Of this request.
 
 
 class _Words(Domain):  # type: ignore[misc]
@@ -31,14 +35,19 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["_"] = app.jinja_env.globals["gettext"]  # Not by a function in between.
     app.jinja_env.filters["stop"] = stop
     app.context_processor(lambda: {"say": say(), "languages": LANGUAGES})
+    app.teardown_request(_forget)
 
 
 def say() -> Speech:
-    """How this request's pages speak."""
-    found: Speech | None = g.get("speech")
+    """How this request's pages speak; asked for each of their texts."""
+    found = _speech.get()
     if found is None:
         account = account_or_none()
         chosen = session.get("lang") or (account.language if account else DEFAULT)
         found = speech_of(plan().practice, chosen if chosen in LANGUAGES else DEFAULT)
-        g.speech = found
+        _speech.set(found)
     return found
+
+
+def _forget(_error: BaseException | None) -> None:
+    _speech.set(None)

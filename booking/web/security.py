@@ -1,6 +1,6 @@
 """Headers on every answer, and the check that a form was sent from our own pages."""
 
-from flask import Flask, Response, abort, g, request
+from flask import Flask, Response, abort, request
 from flask_babel import gettext as _
 
 from booking.web import access, forms
@@ -21,6 +21,14 @@ CSP = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
+# Who may frame us is said by `frame-ancestors`, so `X-Frame-Options` has nothing to add.
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+}
 
 
 def init_app(app: Flask) -> None:
@@ -61,15 +69,9 @@ def _refuse_foreign_forms() -> None:
 
 def _headers(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", CSP)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "same-origin"
-    # Who may frame us is said by `frame-ancestors`, so `X-Frame-Options` has nothing to add.
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    response.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
+    response.headers.extend(ALWAYS)
     if settings().secure:
         response.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store"
-    g.pop("speech", None)
     return response
