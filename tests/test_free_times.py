@@ -1,6 +1,7 @@
 """The list of free times says the same as the judge of one time, and costs as many queries."""
 
 import random
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -84,9 +85,7 @@ def practice(dice: random.Random) -> None:
         assert old in text
         text = text.replace(old, new, 1)
     if dice.random() < 0.5:
-        text = text.replace(
-            '[[ubicaciones]]\nclave = "norte"', THIRD_ROOM + '[[ubicaciones]]\nclave = "norte"', 1
-        )
+        text = text.replace(NORTE, THIRD_ROOM + NORTE, 1)
     if dice.random() < 0.5:
         text = text.replace("\n[[feriados]]", NIGHTS + "\n[[feriados]]", 1)
     zone = dice.choice(("America/Mexico_City", "America/Tijuana"))
@@ -122,6 +121,32 @@ def full_book(dice: random.Random) -> None:
         )
 
 
+def crowded_morning(dice: random.Random) -> datetime:
+    """One after the other in every room, some of them on the way already; how late it is then."""
+    text = PRACTICE.read_text().replace(NORTE, THIRD_ROOM + NORTE, 1)
+    text = text.replace("palabra_profesional", "anticipacion_horas = 0\npalabra_profesional", 1)
+    practice_file.load(text, now=NOW)
+    people, (ines, oscar) = crowd(dice), Clinician.select().order_by(Clinician.position)
+    now, chain = at(dice.randrange(8, 13), 8), 0
+    for room in Room.select().order_by(Room.id):
+        start = now + timedelta(minutes=dice.randrange(0, 60, 5))
+        while start < now + timedelta(hours=6):
+            length = timedelta(minutes=dice.choice((25, 45, 50, 80)))
+            place = {
+                "clinician": dice.choice((ines, oscar, oscar, oscar, oscar, oscar)),
+                "location": room.location_id,
+                "clinician_location": room.location_id,
+                "room": room,
+                "modality": Modality.IN_PERSON.value,
+                "starts_at": start,
+                "ends_at": start + length,
+            }
+            a_session(dice, people, chain=1000 + chain, place=place)
+            start += length + timedelta(minutes=dice.choice((0, 10, 25, 60)))
+            chain += 1
+    return now
+
+
 def a_time(dice: random.Random) -> datetime:
     day = MONDAY + timedelta(days=dice.randrange(-2, 15))
     return day + timedelta(hours=dice.randrange(8, 15), minutes=dice.choice((0, 0, 5, 15, 30, 45)))
@@ -143,9 +168,15 @@ def a_place(dice: random.Random) -> dict[str, object]:
     }
 
 
-def a_session(dice: random.Random, people: list[Client], *, chain: int) -> Appointment:
+def a_session(
+    dice: random.Random,
+    people: list[Client],
+    *,
+    chain: int,
+    place: dict[str, object] | None = None,
+) -> Appointment:
     services = [s.id for s in plan().services.values() if s.in_person]
-    place = a_place(dice)
+    place = place or a_place(dice)
     return Appointment.create(
         **place,
         chain=chain,
@@ -193,6 +224,12 @@ def wishes(dice: random.Random) -> list[Wish]:
         )
         for _ in range(3)
     ]
+
+
+def everybodys_wishes() -> list[Wish]:
+    """That of somebody new, and of each who has a session that of another time for it."""
+    held = Appointment.state.in_(list(HOLDS_ITS_TIME))
+    return [wish(), *map(availability.wish_of, Appointment.select().where(held))]
 
 
 def judged_free(wish: Wish, since: datetime, until: datetime, now: datetime) -> list[datetime]:
@@ -253,6 +290,14 @@ def test_the_list_and_the_rules_agree_on_two_weeks(db, seed):
     assert listed
 
 
+@pytest.mark.parametrize("seed", [18, 47, *SEEDS[3:]])
+def test_the_list_and_the_rules_agree_on_a_crowded_morning(db, seed):
+    now = crowded_morning(random.Random(seed))
+    for search in everybodys_wishes():
+        found = free_starts(search, since=MONDAY, until=MONDAY + WEEKS, now=now)
+        assert found == by_the_rules(search, now)
+
+
 @pytest.mark.parametrize("seed", [*range(200, 203), *SEEDS[3:]])
 def test_the_days_of_all_pages_are_the_list(db, seed):
     dice = random.Random(seed)
@@ -294,6 +339,21 @@ MORE_MISTAKES = [
     (111, "the.horizon(clinician) + 1)", "the.horizon(clinician))"),
     (102, "len(taken) < len(rooms)", "len(taken) <= len(rooms)"),
 ]
+# Those about who can leave a room, and for whom, on a morning when that is what counts.
+CROWDED_MISTAKES = [
+    (47, " or start <= self._soon", ""),
+    (47, "frozenset(_ref(row) for row in near if row[7] == wish.chain)", "frozenset()"),
+]
+
+
+def spoil(right: str, wrong: str) -> Callable[..., list[datetime]]:
+    """`free_starts` of a module with a mistake in it."""
+    source = Path(free_times.__file__).read_text()
+    assert source.count(right) == 1
+    spoilt: dict[str, Any] = {"__name__": "spoilt"}
+    exec(source.replace(right, wrong), spoilt)
+    found: Callable[..., list[datetime]] = spoilt["free_starts"]
+    return found
 
 
 @pytest.mark.parametrize(
@@ -301,16 +361,24 @@ MORE_MISTAKES = [
     [*MISTAKES, *(pytest.param(*each, marks=pytest.mark.long) for each in MORE_MISTAKES)],
 )
 def test_a_mistake_in_the_list_is_seen(db, seed, right, wrong):
-    source = Path(free_times.__file__).read_text()
-    assert source.count(right) == 1
-    spoilt: dict[str, Any] = {"__name__": "spoilt"}
-    exec(source.replace(right, wrong), spoilt)
+    spoilt_starts = spoil(right, wrong)
     dice = random.Random(seed)
     full_book(dice)
     stretch = {"since": MONDAY, "until": MONDAY + WEEKS, "now": a_now(dice)}
     assert any(
-        spoilt["free_starts"](search, **stretch) != by_the_rules(search, stretch["now"])
+        spoilt_starts(search, **stretch) != by_the_rules(search, stretch["now"])
         for search in wishes(dice)
+    )
+
+
+@pytest.mark.parametrize(("seed", "right", "wrong"), CROWDED_MISTAKES)
+def test_a_mistake_about_who_can_leave_is_seen(db, seed, right, wrong):
+    spoilt_starts = spoil(right, wrong)
+    now = crowded_morning(random.Random(seed))
+    stretch = {"since": MONDAY, "until": MONDAY + WEEKS, "now": now}
+    assert any(
+        spoilt_starts(search, **stretch) != by_the_rules(search, now)
+        for search in everybodys_wishes()
     )
 
 
