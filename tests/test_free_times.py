@@ -153,12 +153,12 @@ def a_time(dice: random.Random) -> datetime:
 
 
 def a_place(dice: random.Random) -> dict[str, object]:
-    room = dice.choice([*Room.select()])
+    room = dice.choice([*Room.select().order_by(Room.id)])
     video = dice.random() < 0.2
     at_home = video and dice.random() < 0.5
     start = a_time(dice)
     return {
-        "clinician": dice.choice([*Clinician.select()]),
+        "clinician": dice.choice([*Clinician.select().order_by(Clinician.id)]),
         "location": None if video else room.location_id,
         "clinician_location": None if at_home else room.location_id,
         "room": None if video else room,
@@ -209,7 +209,7 @@ def a_now(dice: random.Random) -> datetime:
 
 def wishes(dice: random.Random) -> list[Wish]:
     """Some that continue a session as it is, and some about anything."""
-    the, people = plan(), [*Client.select()]
+    the, people = plan(), [*Client.select().order_by(Client.id)]
     held = Appointment.state.in_(list(HOLDS_ITS_TIME))
     rows = dice.sample([*Appointment.select().where(held).order_by(Appointment.id)], 3)
     same = [availability.wish_of(row) for row in rows]
