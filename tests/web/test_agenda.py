@@ -73,6 +73,17 @@ def test_a_week_that_is_none_is_this_week(clinician, week):
     assert "Semana del lunes, 1 de marzo" in page.text
 
 
+def test_this_week_begins_with_today_and_keeps_the_days_before_folded(visitor, ines, clock):
+    def folded(url: str) -> list[str]:
+        above, fold, _rest = visitor(ines).get(url).text.partition("</details>")
+        return re.findall(r"<h2>([^,<]+)", above) if fold else []
+
+    assert folded("/agenda") == []  # It is Monday.
+    clock.set(at(4, 10))
+    assert folded("/agenda") == ["lunes", "martes", "miércoles"]
+    assert folded(MARCH_8) == folded("/agenda?semana=2027-02-22") == []
+
+
 def test_a_week_costs_few_queries_however_full_it_is(clinician, ana, bruno, ines, caplog):
     def count() -> int:
         caplog.clear()
