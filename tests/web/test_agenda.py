@@ -58,6 +58,14 @@ def test_the_week_shows_hours_sessions_requests_and_holds(clinician, ana, bruno,
     assert page.count("<h2>") == 7
 
 
+def test_a_row_says_video_only_of_a_service_that_could_be_without(clinician, ana):
+    request(ana, at(8, 12), location=None)
+    row = "<p>Sesión individual{}</p>"
+    assert row.format(" · videollamada") in clinician.get(MARCH_8).text
+    Service.update(in_person=False).where(Service.key == "individual").execute()
+    assert row.format("") in clinician.get(MARCH_8).text
+
+
 def test_the_week_names_holidays_and_says_why_a_day_is_different(clinician, ines):
     Hours.create(clinician=ines.clinician_id, day="2027-03-17", reason="Congreso")
     page = clinician.get("/agenda?semana=2027-03-15").text
