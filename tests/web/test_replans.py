@@ -202,6 +202,12 @@ def test_a_search_tells_how_much_better_its_plan_could_become(
     assert ("podría mejorar" in page, told in page) == (bool(told), True)
 
 
+def test_a_plan_tells_the_free_time_between_sessions_without_it_and_with_it(clinician, plan):
+    Replan.update(gap_minutes=[0, 110]).execute()
+    page = clinician.get(plan).text.replace("\xa0", " ")
+    assert "Tiempo libre entre citas</dt><dd>0 min sin estas citas, 1 h 50 min con ellas" in page
+
+
 def test_the_button_says_how_many_before_anything_is_sent(clinician, plan, sessions):
     one = str(rows()[0].id)
     page = approve(clinician, plan, fila=[one])
