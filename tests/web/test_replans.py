@@ -10,6 +10,7 @@ from booking.models import (
     Account,
     Appointment,
     BlockedTime,
+    Client,
     OfferedSlot,
     OutboxMessage,
     Replan,
@@ -110,6 +111,19 @@ def test_approving_tells_the_clients_and_shows_that_they_have_to_answer(
     told = [m["To"] for m in deliver().sent if m["Subject"] == "Elija otro horario para su cita"]
     assert sorted(told) == ["ana@example.com", "bruno@example.com"]
     assert invariants.violations() == {}
+
+
+def test_the_page_after_approving_says_how_many_clients_were_told(clinician, plan, sessions):
+    Appointment.update(account=None).where(Appointment.id == sessions[1].id).execute()
+    Client.update(email="").where(Client.id == sessions[1].client_id).execute()
+    both = [str(row.id) for row in rows()]
+    assert '<p class="note"' not in clinician.get(plan).text
+    page = clinician.get(approve(clinician, plan, fila=both).location).text
+    assert "Esperan la respuesta del cliente (2)" in page
+    assert '<p class="note" role="status">1 cliente avisado.</p>' in page
+    assert "3 clientes avisados." in clinician.get(f"{plan}?avisados=3").text
+    for junk in ("0", "-1", "x", "9" * 5000):
+        assert '<p class="note"' not in clinician.get(f"{plan}?avisados={junk}").text
 
 
 def test_the_client_takes_one_with_one_tap_and_the_plan_says_so(
