@@ -66,6 +66,12 @@ class Speech:
         """«2 días», «5 horas»: how long somebody still has."""
         return format_timedelta(end - now, threshold=2, locale=self.locale)
 
+    def duration(self, minutes: int) -> str:
+        """«50 min», «5 h 30 min»: what minutes come to, in every language."""
+        hours, rest = divmod(minutes, 60)
+        told = [f"{hours}\xa0h"] if hours else []
+        return " ".join([*told, f"{rest}\xa0min"] if rest or not hours else told)
+
     def zone_name(self, zone: ZoneInfo) -> str:
         """«hora de la Ciudad de México»: the zone in people's words, the same all year."""
         if zone.key in ZONES:

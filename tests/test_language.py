@@ -60,6 +60,14 @@ def test_time_left_is_told_in_one_unit():
     assert speech("es").time_left(now, now + timedelta(days=2, hours=20)) == "3 días"
 
 
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [(0, "0 min"), (50, "50 min"), (60, "1 h"), (330, "5 h 30 min"), (1505, "25 h 5 min")],
+)
+def test_minutes_above_an_hour_are_told_as_hours(minutes, told):
+    assert speech("es").duration(minutes).replace(NBSP, " ") == told
+
+
 def test_a_practice_that_has_patients_says_so_but_for_the_guides_words():
     patients = speech("es", client_word="paciente")
     assert patients.gettext("Clientes") == "Pacientes"

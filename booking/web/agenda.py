@@ -139,6 +139,7 @@ def week() -> ResponseReturnValue:
     return render(
         "agenda/week.html",
         days=queries.agenda(clinician.id, first, 7),
+        over=today.weekday() if first == _monday(today) else 0,  # A phone opens at today.
         clinician=clinician,
         clinicians=all_of_them,
         first=first,

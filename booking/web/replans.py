@@ -33,7 +33,7 @@ from booking.web import words
 from booking.web.access import AGENDA, BLOCKED_TIME, REPLAN, REPLAN_ROW, for_staff, of, staff_actor
 from booking.web.agenda import Span, is_far, judge_span, read_hours, staff_words
 from booking.web.errors import problem
-from booking.web.forms import Form, key
+from booking.web.forms import Form, argument, key
 from booking.web.fragments import render, see_other
 from booking.web.language import say
 from booking.web.urls import now
@@ -336,6 +336,7 @@ def _page(
         status=status,
         alert=alert,
         form=form or Form(),
+        told=argument("avisados", int),
         replan=replan,
         at_work=at_work,
         stage=STAGES.get(stage),
@@ -454,8 +455,8 @@ def adjust(replan_id: int) -> ResponseReturnValue:
 def approve(replan_id: int) -> ResponseReturnValue:
     """Move all that is ticked; what cannot be moved stays in the list and says why."""
     rows = [_number(text) for text in dict.fromkeys(request.form.getlist("fila"))]
-    known = {line.row.id for line in queries.lines(yours(staff_actor(), replan_id), now=now())}
-    wanted = [row for row in rows if row in known]
+    found = queries.lines(yours(staff_actor(), replan_id), now=now())
+    wanted = [line.row.id for line in found if line.row.id in rows]
     if len(wanted) < len(rows):
         return _page(replan_id, status=422, alert=_("Una de las citas no es de este plan."))
     if not wanted:
@@ -472,7 +473,13 @@ def approve(replan_id: int) -> ResponseReturnValue:
         return _page(
             replan_id, status=409, alert=_("Ninguna de las citas que marcó se pudo mover.")
         )
-    return see_other(url_for("replans.show", replan_id=replan_id))
+    moved = {*wanted} - {row.id for row in left}
+    told = {
+        line.appointment.client_id
+        for line in found
+        if line.row.id in moved and line.reachable and not line.stays
+    }
+    return see_other(url_for("replans.show", replan_id=replan_id, avisados=len(told) or None))
 
 
 def _changed() -> str:

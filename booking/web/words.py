@@ -129,7 +129,7 @@ REASONS = {
     Reason.OTHER_CLINICIAN: _l("otro profesional"),
     Reason.OTHER_OFFICE: _l("otro consultorio"),
     Reason.TOUCHES_NEIGHBOUR: _l("junto a otra sesión"),
-    Reason.NO_LOOSE_GAP: _l("no deja tiempos muertos"),
+    Reason.NO_LOOSE_GAP: _l("no deja huecos inservibles"),
     Reason.SWAPS_ROOMS: _l("otra sesión cambia de sala"),
 }
 

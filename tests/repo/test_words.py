@@ -21,6 +21,7 @@ ALLOWED = {
     "Bloqueado": "the office's own agenda, read by staff",
     "Horario bloqueado": "the office's own agenda, read by staff",
     "Ese horario está bloqueado en la agenda.": "the office's own agenda, read by staff",
+    "no deja huecos inservibles": "the office's own agenda, read by staff",
 }
 
 

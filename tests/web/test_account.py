@@ -43,6 +43,11 @@ def test_what_makes_no_sense_is_told_beside_the_field(visitor, ana, fields, mess
     assert Account.get_by_id(ana.id).zone == ""
 
 
+def test_whom_to_call_for_erasing_is_told_to_clients_only(visitor, ana, ines, manager):
+    told = ["llame a su consultorio" in visitor(who).get(URL).text for who in (ana, ines, manager)]
+    assert told == [True, False, False]
+
+
 def test_leaving_on_every_device_ends_every_session(visitor, ana):
     here, there = visitor(ana), visitor(ana)
     here.post("/salir", data={"llave": key_of(here.get(URL)), "todos": "1"})

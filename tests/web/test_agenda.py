@@ -58,6 +58,14 @@ def test_the_week_shows_hours_sessions_requests_and_holds(clinician, ana, bruno,
     assert page.count("<h2>") == 7
 
 
+def test_a_row_says_video_only_of_a_service_that_could_be_without(clinician, ana):
+    request(ana, at(8, 12), location=None)
+    row = "<p>Sesión individual{}</p>"
+    assert row.format(" · videollamada") in clinician.get(MARCH_8).text
+    Service.update(in_person=False).where(Service.key == "individual").execute()
+    assert row.format("") in clinician.get(MARCH_8).text
+
+
 def test_the_week_names_holidays_and_says_why_a_day_is_different(clinician, ines):
     Hours.create(clinician=ines.clinician_id, day="2027-03-17", reason="Congreso")
     page = clinician.get("/agenda?semana=2027-03-15").text
@@ -71,6 +79,17 @@ def test_a_week_that_is_none_is_this_week(clinician, week):
     page = clinician.get(f"/agenda?semana={week}")
     assert page.status_code == 200
     assert "Semana del lunes, 1 de marzo" in page.text
+
+
+def test_this_week_begins_with_today_and_keeps_the_days_before_folded(visitor, ines, clock):
+    def folded(url: str) -> list[str]:
+        above, fold, _rest = visitor(ines).get(url).text.partition("</details>")
+        return re.findall(r"<h2>([^,<]+)", above) if fold else []
+
+    assert folded("/agenda") == []  # It is Monday.
+    clock.set(at(4, 10))
+    assert folded("/agenda") == ["lunes", "martes", "miércoles"]
+    assert folded(MARCH_8) == folded("/agenda?semana=2027-02-22") == []
 
 
 def test_a_week_costs_few_queries_however_full_it_is(clinician, ana, bruno, ines, caplog):

@@ -10,6 +10,7 @@ from booking import gateway
 from booking.lifecycle import State
 from booking.models import Appointment, Client, Modality, Practice, Room
 from booking.operations import add_client, block_time
+from booking.queries.staff import MOST_CLIENTS
 from tests.builders import NOW, at, confirmed_session, own_client, request
 from tests.conftest import add_minor
 from tests.web.test_requests import fields
@@ -67,6 +68,15 @@ def test_whoever_is_not_there_is_not_found(clinician, asked):
     found = clinician.get("/clientes", query_string={"q": asked})
     assert found.status_code == 200
     assert "Ana Ruiz Peña" not in found.text
+
+
+def test_a_list_that_is_not_whole_says_how_to_find_the_rest(clinician, ines):
+    for number in range(MOST_CLIENTS + 1):
+        email = f"s{number}@example.com"
+        add_client(name="Íñigo Sáenz", email=email, phone="", actor=gateway.staff(ines), now=NOW)
+    assert "Hay más: escriba parte del nombre para encontrarlos." in clinician.get("/clientes").text
+    assert "Hay más: escriba otra parte del nombre." in clinician.get("/clientes?q=saenz").text
+    assert "Hay más" not in clinician.get("/clientes?q=s50@").text
 
 
 def test_a_clinician_sees_whoever_has_asked_for_them_and_nobody_else(visitor, oscar, manager, ana):

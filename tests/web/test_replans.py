@@ -10,6 +10,7 @@ from booking.models import (
     Account,
     Appointment,
     BlockedTime,
+    Client,
     OfferedSlot,
     OutboxMessage,
     Replan,
@@ -112,6 +113,19 @@ def test_approving_tells_the_clients_and_shows_that_they_have_to_answer(
     assert invariants.violations() == {}
 
 
+def test_the_page_after_approving_says_how_many_clients_were_told(clinician, plan, sessions):
+    Appointment.update(account=None).where(Appointment.id == sessions[1].id).execute()
+    Client.update(email="").where(Client.id == sessions[1].client_id).execute()
+    both = [str(row.id) for row in rows()]
+    assert '<p class="note"' not in clinician.get(plan).text
+    page = clinician.get(approve(clinician, plan, fila=both).location).text
+    assert "Esperan la respuesta del cliente (2)" in page
+    assert '<p class="note" role="status">1 cliente avisado.</p>' in page
+    assert "3 clientes avisados." in clinician.get(f"{plan}?avisados=3").text
+    for junk in ("0", "-1", "x", "9" * 5000):
+        assert '<p class="note"' not in clinician.get(f"{plan}?avisados={junk}").text
+
+
 def test_the_client_takes_one_with_one_tap_and_the_plan_says_so(
     clinician, plan, sessions, visitor, ana
 ):
@@ -200,6 +214,12 @@ def test_a_search_tells_how_much_better_its_plan_could_become(
     page = clinician.get(url).text
     assert "2 de 2 citas ya tienen otro horario." in page
     assert ("podría mejorar" in page, told in page) == (bool(told), True)
+
+
+def test_a_plan_tells_the_free_time_between_sessions_without_it_and_with_it(clinician, plan):
+    Replan.update(gap_minutes=[0, 110]).execute()
+    page = clinician.get(plan).text.replace("\xa0", " ")
+    assert "Tiempo libre entre citas</dt><dd>0 min sin estas citas, 1 h 50 min con ellas" in page
 
 
 def test_the_button_says_how_many_before_anything_is_sent(clinician, plan, sessions):
