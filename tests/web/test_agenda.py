@@ -54,14 +54,14 @@ def test_the_week_shows_hours_sessions_requests_and_holds(clinician, ana, bruno,
     assert f'Solicitud: <a href="/solicitudes/{waiting.id}">Ana Ruiz Peña' in page
     assert f'Horario ofrecido a <a href="/solicitudes/{asked.id}">Ana Ruiz Peña' in page
     assert "+5 min antes / +10 min después" in page
-    assert "Sesión individual · Sala 1" in page
+    assert "Sesión individual&nbsp;· Sala 1" in page
     assert page.count("<h2>") == 7
 
 
 def test_a_row_says_video_only_of_a_service_that_could_be_without(clinician, ana):
     request(ana, at(8, 12), location=None)
     row = "<p>Sesión individual{}</p>"
-    assert row.format(" · videollamada") in clinician.get(MARCH_8).text
+    assert row.format("&nbsp;· videollamada") in clinician.get(MARCH_8).text
     Service.update(in_person=False).where(Service.key == "individual").execute()
     assert row.format("") in clinician.get(MARCH_8).text
 
