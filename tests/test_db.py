@@ -79,10 +79,9 @@ def test_a_prepared_query_answers_for_each_value_what_the_query_does(db):
             assert bool(asked) == (account is not nobody and relation is Relation.SELF)
 
 
-def test_a_statement_is_planned_once_whatever_is_bound_to_it(db, settings):
+@pytest.mark.sqlite
+def test_a_statement_is_planned_once_whatever_is_bound_to_it(db):
     """SQLite would rather plan it for each value, which takes longer than the answer."""
-    if settings.on_postgresql:
-        pytest.skip("it is SQLite's")
     planned = []
 
     def asked(*what: object) -> int:
