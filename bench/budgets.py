@@ -104,7 +104,7 @@ class Part(NamedTuple):
 
 
 OPENED = {"html", "head", "body", "main", "section"}  # Looked into: what counts is what they hold.
-EMPTY = {"meta", "link", "input", "br", "hr", "img", "path"}
+EMPTY = {"meta", "link", "input", "br", "hr", "img", "path", "wbr"}
 
 
 def _parts(text: str) -> Iterator[Part]:
