@@ -6,7 +6,7 @@ from functools import lru_cache
 from html.parser import HTMLParser
 from typing import NamedTuple
 
-EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
+EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source"}
 UNREAD = {"code", "script", "style"}
 READ_OUT = ("alt", "aria-label", "placeholder", "title")
 UNBROKEN = re.compile("[^ \t\r\n]+")  # The spaces of «10:00 a. m.» are others.
@@ -42,7 +42,7 @@ class Reading(HTMLParser):
         self.parts: dict[str, Lengths] = {}  # Each kind of element, with the one around it.
         self._open = [_Element("")]
         self._skipped: list[str] = []  # Elements that are open, from the first that is not read.
-        self.feed(html)
+        self.feed(html.replace("<wbr>", ""))  # Where a word may break is not where it ends.
         self.close()
         while len(self._open) > 1:
             self._end()
