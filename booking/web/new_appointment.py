@@ -352,22 +352,15 @@ def clinician(draft: Draft) -> ResponseReturnValue:
 
 
 def _only(the: Plan, draft: Draft) -> dict[str, Any]:
-    """Which of the choices made were the only ones, and where the last that was not is made."""
+    """Which of the choices made were the only ones."""
     if draft.service is None:
         return {}
     online = [service for service in the.services.values() if service.active and service.online]
-    only_service = len(online) == 1 or draft.replaces is not None
-    only_place = len(places_for(the, draft.service)) == 1
-    back = (url_for("appointments.index"), _("Citas"))
-    if not only_service:
-        back = (draft.url("service", hora=None), _("Servicio"))
     return {
-        "only_service": only_service,
-        "only_place": only_place,
+        "only_service": len(online) == 1 or draft.replaces is not None,
+        "only_place": len(places_for(the, draft.service)) == 1,
         "only_clinician": draft.placed
         and len(the.offered_at(draft.service, draft.location_id)) == 1,
-        "before_place": back,
-        "after_place": back if only_place else (draft.url("location", hora=None), _("Lugar")),
     }
 
 
